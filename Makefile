@@ -1,0 +1,52 @@
+# QuantMCU Kit. `make demo` and `make test` set everything up on a fresh machine; both may be run again at any time.
+PYTHON ?= python3
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test test-runtime bench-exact bench-int8 bench-host fuzz retrain clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+.venv/installed: pyproject.toml
+	test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	touch .venv/installed
+
+.venv/installed-test: .venv/installed pyproject.toml
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch .venv/installed-test
+
+demo: .venv/installed  ## build, verify and measure the example network for an Arduino Nano 33 BLE
+	.venv/bin/python -c 'import shutil, sys; sys.exit(not any(map(shutil.which, ("cc", "gcc", "clang"))))' \
+		|| .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[zig]'
+	.venv/bin/qmkit build examples/digits/digits.tflite --board nano33ble --images examples/digits/calibration \
+		--preprocess pm1 --output build/demo/digits --force
+	.venv/bin/qmkit verify build/demo/digits --images examples/digits/images
+	.venv/bin/qmkit eval examples/digits/digits.tflite --images examples/digits/images \
+		--calibration examples/digits/calibration --preprocess pm1
+	@echo "The library is in build/demo/digits: copy it into the lib folder of a PlatformIO project or Arduino's libraries."
+
+test: .venv/installed-test  ## every fast test
+	.venv/bin/python -m pytest
+
+test-runtime: .venv/installed-test  ## the chain under tflite-runtime 2.14 and numpy < 2, in a venv of its own (slow)
+	.venv/bin/python -m pytest tests/slow/test_tflite_runtime.py
+
+bench-exact: .venv/installed-test  ## byte-equality with TFLite's reference kernels, every quantized model
+	.venv/bin/python -m tests.bench.exact
+
+bench-int8: .venv/installed-test  ## accuracy of float against int8, every float model
+	.venv/bin/python -m tests.bench.int8
+
+bench-host: .venv/installed-test  ## seconds of a build, of the Python reference and of the host library
+	.venv/bin/python -m tests.bench.host
+
+fuzz: .venv/installed-test  ## long fuzzing of the importer
+	.venv/bin/python -m tests.bench.fuzz_import
+
+retrain:  ## train the example network again (needs examples/digits/requirements-train.txt)
+	"$(PYTHON)" examples/digits/train.py
+
+clean:  ## remove what the targets above made
+	rm -rf .venv build .pytest_cache .hypothesis

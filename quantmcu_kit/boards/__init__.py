@@ -1,0 +1,1 @@
+"""Boards: what each has of memory and speed, and what its core takes of it."""

@@ -1,0 +1,1 @@
+"""Integer arithmetic shared by every operator: the twin of ``platformio_lib/src/quantmcu/core``."""

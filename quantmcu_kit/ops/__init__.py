@@ -1,0 +1,1 @@
+"""Operators: one file per op, each a frozen set of rules; ``table.TABLE`` lists them."""
