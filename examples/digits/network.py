@@ -21,16 +21,14 @@ class Block:
     stride: int
 
 
-# Output maps: 48x48x8, 24x24x16 (twice), 12x12x32 (three times), 6x6x48 (three times).
+# Output maps: 48x48x8, then twice each 24x24x16, 12x12x32 and 6x6x48.
 BLOCKS = (
     Block(1, 8, 1),
     Block(4, 16, 2),
     Block(3, 16, 1),
     Block(4, 32, 2),
     Block(3, 32, 1),
-    Block(3, 32, 1),
     Block(4, 48, 2),
-    Block(4, 48, 1),
     Block(4, 48, 1),
 )
 

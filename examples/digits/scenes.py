@@ -51,7 +51,7 @@ def split_digits(seed: int) -> tuple[Digits, Digits]:
 
 
 def render_many(digits: Digits, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` scenes that go round all classes, then all pictures of a class: uint8 [count, 96, 96, 3], labels [count]."""
+    """`count` scenes, uint8 [count, 96, 96, 3], and labels [count]: the classes in turn, each with its next picture."""
     members = [np.flatnonzero(digits.labels == label) for label in range(len(CLASS_NAMES))]
     scenes = np.empty((count, SIZE, SIZE, 3), np.uint8)
     labels = np.arange(count) % len(CLASS_NAMES)
@@ -92,7 +92,7 @@ def _blend(canvas: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> np.ndarr
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
-    """A colour as rooms have them: a grey, more often warm (wood, skin, brick) than cold (steel, slate), seldom vivid."""
+    """A colour as rooms have them: a grey, more often warm (wood, brick) than cold (steel, slate), seldom vivid."""
     grey, warmth = rng.uniform(35, 215), rng.normal(15, 20)
     vividness = 40 if rng.random() < 0.2 else 10
     return np.clip(grey + warmth * _WARM + rng.uniform(-vividness, vividness, 3), 0, 255)

@@ -12,27 +12,27 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import tempfile
 import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
 
 import keras
+import network
 import numpy as np
+import scenes
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-import network
-import scenes
-
 SPLIT_SEED = 1
 TRAIN_SEED, MEASURE_SEED, IMAGES_SEED, CALIBRATION_SEED = 10, 20, 30, 40
-TRAIN_SCENES = 16_000
+TRAIN_SCENES = 12_000
 MEASURE_SCENES = 2_000
 IMAGES = 100
 CALIBRATION_IMAGES = 64
-EPOCHS = 16
+EPOCHS = 8
 BATCH = 64
 PEAK_RATE = 4e-3
 THREADS = 2
@@ -102,9 +102,10 @@ def _fit(pictures: np.ndarray, labels: np.ndarray) -> keras.Model:
 
 def _to_tflite(model: keras.Model) -> bytes:
     """float32 flatbuffer for a batch of one; the converter folds batch normalisation and fuses ReLU6."""
-    signature = tf.TensorSpec((1, *network.INPUT_SHAPE), tf.float32, name="image")
-    function = tf.function(lambda image: model(image, training=False)).get_concrete_function(signature)
-    return tf.lite.TFLiteConverter.from_concrete_functions([function], model).convert()
+    signature = keras.InputSpec(shape=(1, *network.INPUT_SHAPE), dtype="float32", name="image")
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(folder, verbose=False, input_signature=[signature])
+        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
 
 def _accuracy(flatbuffer: bytes, pictures: np.ndarray, labels: np.ndarray) -> float:

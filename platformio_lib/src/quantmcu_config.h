@@ -8,10 +8,6 @@
 #define QMCU_CHANNEL_BLOCK 32
 #endif
 
-/* QMCU_NAMESPACE_HEADER: a generated library names its own header here, which gives every external symbol the
- * library's prefix, so that two generated libraries link into one sketch. */
-#ifdef QMCU_NAMESPACE_HEADER
-#include QMCU_NAMESPACE_HEADER
-#endif
+#include "quantmcu/namespace.h"
 
 #endif

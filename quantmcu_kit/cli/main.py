@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from quantmcu_kit import __version__
-from quantmcu_kit.cli import boards, console
+from quantmcu_kit.cli import boards, build, console, eval, inspect, verify
 
 app = typer.Typer(
     name="qmkit",
@@ -34,6 +34,10 @@ def _global_options(
     console.set_debug(debug)
 
 
+app.command("build")(build.build)
+app.command("inspect")(inspect.inspect)
+app.command("eval")(eval.evaluate)
+app.command("verify")(verify.verify)
 app.command("boards")(boards.boards)
 
 

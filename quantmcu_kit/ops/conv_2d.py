@@ -1,68 +1,41 @@
 """CONV_2D: NHWC convolution, weights [out, kernel_h, kernel_w, in], per-channel requantization.
 
 Integer semantics: TFLite ``reference/integer_ops/conv.h`` (int8) and ``reference/conv.h`` (uint8, weights with a
-zero-point), padding contributes nothing.
+zero-point); padding contributes nothing.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import tflite
 
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.types import Activation, Padding, Size
-from quantmcu_kit.ops.geometry import decode_activation, decode_padding, output_size, pad_map, windows
-from quantmcu_kit.ops.requantize import Requant
+from quantmcu_kit.ir.types import Size
+from quantmcu_kit.ops import convolution
+from quantmcu_kit.ops.convolution import Attrs, Params
+from quantmcu_kit.ops.geometry import pad_map, windows
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
-from quantmcu_kit.ops.weighted import Weights, exact_matmul, fold_zero_points, prepare_weighted
-
-
-@dataclass(frozen=True)
-class Attrs:
-    """Stride, dilation, explicit padding and the fused activation."""
-
-    stride: Size
-    dilation: Size
-    padding: Padding
-    activation: Activation
-
-
-@dataclass(frozen=True, eq=False)
-class Params:
-    """Integer parameters: geometry, the input's zero-point, weights and requantization."""
-
-    attrs: Attrs
-    in_shape: Shape
-    out_shape: Shape
-    in_zero: int
-    weights: Weights
-    requant: Requant
+from quantmcu_kit.ops.weighted import bias_fits, in_chunks
 
 
 def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
     """Attributes of a .tflite CONV_2D."""
-    options = operator.options(tflite.Conv2DOptions)
-    x, weights = inputs[0], inputs[1]
-    stride = Size(options.StrideH(), options.StrideW())
-    dilation = Size(options.DilationHFactor(), options.DilationWFactor())
-    kernel = Size(*weights.shape[1:3])
-    padding = decode_padding(options.Padding(), Size(*x.shape[1:3]), kernel, stride, dilation)
-    return Attrs(stride, dilation, padding, decode_activation(options.FusedActivationFunction()))
+    return convolution.decode(operator.options(tflite.Conv2DOptions), inputs)
 
 
 def infer(attrs: Attrs, x: Tensor, weights: Tensor, bias: Tensor | None = None) -> Shape:
     """[n, h, w, in] * [out, kh, kw, in] -> [n, h', w', out]."""
-    size = output_size(
-        Size(*x.shape[1:3]), Size(*weights.shape[1:3]), attrs.stride, attrs.dilation, attrs.padding
-    )
-    return (x.shape[0], size.h, size.w, weights.shape[0])
+    return convolution.infer(attrs, x, weights, weights.shape[0])
+
+
+def _is_pointwise(attrs: Attrs, kernel: Size) -> bool:
+    """Whether every window is one pixel of the input."""
+    return kernel == Size(1, 1) and attrs.padding.is_zero
 
 
 def _columns(attrs: Attrs, x: np.ndarray, kernel: Size) -> np.ndarray:
-    """im2col of a float32 map whose padding is zero: [n, h', w', kh·kw·in]."""
-    if kernel == Size(1, 1) and attrs.padding.is_zero:
+    """im2col of a float map whose padding is zero: [n, h', w', kh·kw·in]."""
+    if _is_pointwise(attrs, kernel):
         return x[:, :: attrs.stride.h, :: attrs.stride.w]
     view = windows(pad_map(x, attrs.padding, 0), kernel, attrs.stride, attrs.dilation)
     return view.reshape(*view.shape[:3], -1)
@@ -78,16 +51,24 @@ def float_ref(attrs: Attrs, x: np.ndarray, weights: np.ndarray, bias: np.ndarray
 
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """Integer parameters from quantized tensors."""
-    weights, requant = prepare_weighted(inputs, output, attrs.activation, channel_axis=0)
-    return Params(attrs, inputs[0].shape, output.shape, inputs[0].quant.z, weights, requant)
+    return convolution.prepare(attrs, inputs, output, channel_axis=0)
 
 
 def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray) -> np.ndarray:
     """int8 [n, h, w, in] -> int8 [n, h', w', out], exact."""
-    kernel = Size(*params.weights.values.shape[1:3])
-    columns = _columns(params.attrs, x.astype(np.float32) - np.float32(params.in_zero), kernel)
-    matrix = params.weights.centred().reshape(len(params.weights.values), -1)
-    return params.requant.apply(exact_matmul(columns, matrix))
+    exact = params.weights.exact
+    matrix = exact.reshape(len(exact), -1)
+    channels, taps = matrix.shape
+
+    def convolve(pictures: np.ndarray) -> np.ndarray:
+        centred = pictures.astype(exact.dtype)
+        centred -= params.in_zero
+        columns = _columns(params.attrs, centred, params.kernel)
+        products = columns.reshape(-1, taps) @ matrix.T
+        return params.requant.apply(products).reshape(*columns.shape[:3], channels)
+
+    pixels = params.out_size.h * params.out_size.w
+    return in_chunks(convolve, x, pixels * (taps + channels) * exact.itemsize)
 
 
 def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
@@ -98,26 +79,9 @@ def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_conv_2d``; a window of scratch unless every window is contiguous in the input."""
-    attrs, weights = params.attrs, params.weights.values
-    _, in_h, in_w, in_c = params.in_shape
-    _, out_h, out_w, out_c = params.out_shape
-    kernel_h, kernel_w = weights.shape[1:3]
-    pointwise = (kernel_h, kernel_w) == (1, 1) and attrs.padding.is_zero
-    bias = fold_zero_points(params.weights, params.requant.bias, params.in_zero, axes=(1, 2, 3))
-    fields = (
-        ("in", (("h", in_h), ("w", in_w), ("c", in_c))),
-        ("out", (("h", out_h), ("w", out_w), ("c", out_c))),
-        ("kernel", (("h", kernel_h), ("w", kernel_w))),
-        ("stride", (("h", attrs.stride.h), ("w", attrs.stride.w))),
-        ("dilation", (("h", attrs.dilation.h), ("w", attrs.dilation.w))),
-        ("pad", (("top", attrs.padding.top), ("left", attrs.padding.left))),
-        ("in_zero", params.in_zero),
-        ("weight_zero", params.weights.zero_point),
-        ("weights", weights),
-        ("requant", params.requant.fields(bias)),
-    )
-    return (KernelCall("conv_2d", fields, scratch_bytes=0 if pointwise else kernel_h * kernel_w * in_c),)
+    """One ``qmcu_conv_2d``; a window of scratch unless every window is a pixel of the input."""
+    scratch = 0 if _is_pointwise(params.attrs, params.kernel) else params.weights.taps
+    return (KernelCall("conv_2d", params.fields(), scratch_bytes=scratch),)
 
 
 def maps_are_4d(attrs: Attrs, x: Tensor, weights: Tensor, bias: Tensor | None = None) -> bool:
@@ -140,6 +104,6 @@ SPEC = OpSpec(
     int_ref,
     cost,
     emit,
-    constraints=(maps_are_4d, not_grouped),
+    constraints=(maps_are_4d, not_grouped, bias_fits(0)),
     weight_axis=0,
 )

@@ -16,6 +16,9 @@ _ACTIVATIONS = {
 }
 
 
+MAX_WINDOW = 1024  # pixels along one axis, unless the map is larger: padding stays of the order of the map
+
+
 def decode_activation(code: int) -> Activation:
     """The fused activation of a .tflite operator; raises ``unsupported-op`` for TANH and SIGN_BIT."""
     if code not in _ACTIVATIONS:
@@ -50,13 +53,17 @@ def decode_padding(code: int, image: Size, kernel: Size, stride: Size, dilation:
 
 def output_size(image: Size, kernel: Size, stride: Size, dilation: Size, padding: Padding) -> Size:
     """Size of the output map; raises ``bad-shape`` when the window does not fit into the padded input."""
-    height = image.h + padding.top + padding.bottom - span(kernel.h, dilation.h)
-    width = image.w + padding.left + padding.right - span(kernel.w, dilation.w)
-    if height < 0 or width < 0 or stride.h < 1 or stride.w < 1:
+    window = Size(span(kernel.h, dilation.h), span(kernel.w, dilation.w))
+    height = image.h + padding.top + padding.bottom - window.h
+    width = image.w + padding.left + padding.right - window.w
+    is_positive = min(kernel.h, kernel.w, stride.h, stride.w, dilation.h, dilation.w) >= 1
+    is_small = window.h <= max(image.h, MAX_WINDOW) and window.w <= max(image.w, MAX_WINDOW)
+    if not (is_positive and is_small and height >= 0 and width >= 0):
         raise QmkitError(
             "bad-shape",
-            f"a {kernel.h}x{kernel.w} window with stride {stride.h}x{stride.w} does not fit a {image.h}x{image.w} map",
-            why="the window must lie within the padded input and the stride must be positive",
+            f"a {kernel.h}x{kernel.w} window with stride {stride.h}x{stride.w} and dilation {dilation.h}x{dilation.w} "
+            f"does not fit a {image.h}x{image.w} map",
+            why="the window must lie within the padded input; its size, stride and dilation must be positive",
         )
     return Size(height // stride.h + 1, width // stride.w + 1)
 

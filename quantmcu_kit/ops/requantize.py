@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation, Quant
-from quantmcu_kit.numerics.fixedpoint import INT32_MAX, multiply_by_quantized_multiplier, round_half_away
+from quantmcu_kit.numerics.fixedpoint import INT32_MAX, round_half_away
 
 INT8_MIN, INT8_MAX = -128, 127
-_BLOCK = 1 << 15  # elements requantized at a time: four int64 temporaries stay within the L2 cache
+_BLOCK = 1 << 14  # elements requantized at a time: two int64 temporaries stay within the L2 cache
+
+
+class Rounding(Enum):
+    """How often the scaled accumulator is rounded; TFLite's reference kernels differ in it."""
+
+    TWICE = "twice"  # MultiplyByQuantizedMultiplier: CONV_2D, DEPTHWISE_CONV_2D, MEAN
+    ONCE = "once"  # double precision, then round(): FULLY_CONNECTED
 
 
 def clamp_range(activation: Activation, quant: Quant) -> tuple[int, int]:
@@ -36,6 +45,7 @@ class Requant:
         bias: int32 [channels].
         multiplier, shift: int32 and int8, both [channels], or [1] for one value for the whole tensor.
         zero_point, low, high: of the int8 output.
+        rounding: with two roundings or one.
     """
 
     bias: np.ndarray
@@ -44,20 +54,55 @@ class Requant:
     zero_point: int
     low: int
     high: int
+    rounding: Rounding = Rounding.TWICE
 
     def apply(self, accumulators: np.ndarray) -> np.ndarray:
         """int8 outputs of integer-valued accumulators (any dtype) whose last axis is the channel."""
         channels = accumulators.shape[-1]
         rows = accumulators.reshape(-1, channels)
         result = np.empty(rows.shape, np.int8)
+        scale = self._scale_once() if self.rounding is Rounding.ONCE else self._scale_twice()
         step = max(1, _BLOCK // channels)
         for start in range(0, len(rows), step):
             block = rows[start : start + step].astype(np.int64)
             block += self.bias
-            block = multiply_by_quantized_multiplier(block, self.multiplier, self.shift)
+            scale(block)
             block += self.zero_point
-            result[start : start + step] = np.clip(block, self.low, self.high)
+            np.clip(block, self.low, self.high, out=block)
+            result[start : start + step] = block
         return result.reshape(accumulators.shape)
+
+    def _scale_once(self) -> Callable[[np.ndarray], None]:
+        """In place: ``multiply_rounding_once`` of ``numerics.single_rounding``."""
+        multiplier = self.multiplier.astype(np.int64)
+        exponent = 31 - self.shift.astype(np.int64)
+        half = np.int64(1) << (exponent - 1)
+
+        def scale(block: np.ndarray) -> None:
+            block *= multiplier
+            block += block >> 63  # one less for negative values: halves go away from zero
+            block += half
+            block >>= exponent
+
+        return scale
+
+    def _scale_twice(self) -> Callable[[np.ndarray], None]:
+        """In place: ``multiply_by_quantized_multiplier`` of ``numerics.fixedpoint``."""
+        shift = self.shift.astype(np.int64)
+        multiplier = self.multiplier.astype(np.int64) << np.maximum(shift, 0)  # the accumulator's left shift
+        right = np.maximum(-shift, 0)
+        half = (np.int64(1) << right) >> 1
+        shifts = -(right > 0).astype(np.int64)  # all bits set where there is a second rounding
+
+        def scale(block: np.ndarray) -> None:
+            block *= multiplier
+            block += 1 << 30
+            block >>= 31
+            block += (block >> 63) & shifts
+            block += half
+            block >>= right
+
+        return scale
 
     def fields(self, bias: np.ndarray) -> tuple[tuple[str, object], ...]:
         """The C struct ``qmcu_requant_t``, with ``bias`` (the kernel's folded one) in place of this bias."""
@@ -74,7 +119,7 @@ class Requant:
 
 def check_accumulator(bound: np.ndarray, shift: np.ndarray, tensor: Tensor) -> None:
     """Raise ``accumulator-overflow`` unless |acc|·2^max(shift, 0) ≤ bound·2^max(shift, 0) < 2^31 for each channel."""
-    worst = int(np.max(bound.astype(np.int64) << np.maximum(shift.astype(np.int64), 0)))
+    worst = max(int(b) << max(int(s), 0) for b, s in np.broadcast(bound, shift))
     if worst > INT32_MAX:
         raise QmkitError(
             "accumulator-overflow",

@@ -22,6 +22,10 @@ class Operator(Protocol):
     def options(self, cls: type) -> Any:
         """The operator's builtin options as an initialised flatbuffer object of ``cls``, or None where absent."""
 
+    @property
+    def is_uint8(self) -> bool:
+        """Whether the file holds the first input as uint8 (legacy quantization); decoders see it shifted to int8."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -41,13 +45,13 @@ class KernelCall:
         fields: the parameter struct, field by field: an int, a nested tuple of (name, value) pairs,
             or an int8/int32 array that becomes a constant in flash.
         arguments: what is passed before the output: an index into the node's inputs, or a constant int8 array.
-        scratch_bytes: bytes of scratch passed last; 0 passes none.
+        scratch_bytes: bytes of scratch passed last; 0 passes NULL; None for a kernel without that parameter.
     """
 
     kernel: str
     fields: tuple[tuple[str, Any], ...]
     arguments: tuple[int | np.ndarray, ...] = (0,)
-    scratch_bytes: int = 0
+    scratch_bytes: int | None = None
 
 
 class OutputQuant(Enum):

@@ -1,8 +1,60 @@
 """The operators that the kit knows. An op that is missing here is refused at import, never guessed."""
 
-from quantmcu_kit.ops import conv_2d
+from quantmcu_kit.ops import (
+    add,
+    average_pool_2d,
+    concatenation,
+    conv_2d,
+    depthwise_conv_2d,
+    dequantize,
+    fully_connected,
+    logistic,
+    max_pool_2d,
+    mean,
+    mul,
+    pack,
+    pad,
+    quantize,
+    relu,
+    relu6,
+    relu_n1_to_1,
+    reshape,
+    resize_nearest_neighbor,
+    shape,
+    softmax,
+    squeeze,
+    strided_slice,
+    sub,
+    transpose,
+)
 from quantmcu_kit.ops.spec import OpSpec
 
-_SPECS: tuple[OpSpec, ...] = (conv_2d.SPEC,)
+_SPECS: tuple[OpSpec, ...] = (
+    add.SPEC,
+    average_pool_2d.SPEC,
+    concatenation.SPEC,
+    conv_2d.SPEC,
+    depthwise_conv_2d.SPEC,
+    dequantize.SPEC,
+    fully_connected.SPEC,
+    logistic.SPEC,
+    max_pool_2d.SPEC,
+    mean.SPEC,
+    mul.SPEC,
+    pack.SPEC,
+    pad.SPEC,
+    quantize.SPEC,
+    relu.SPEC,
+    relu6.SPEC,
+    relu_n1_to_1.SPEC,
+    reshape.SPEC,
+    resize_nearest_neighbor.SPEC,
+    shape.SPEC,
+    softmax.SPEC,
+    squeeze.SPEC,
+    strided_slice.SPEC,
+    sub.SPEC,
+    transpose.SPEC,
+)
 
 TABLE: dict[str, OpSpec] = {spec.name: spec for spec in _SPECS}

@@ -2,82 +2,133 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation
 from quantmcu_kit.numerics.fixedpoint import quantize_multipliers
-from quantmcu_kit.ops.requantize import Requant, check_accumulator, clamp_range
-from quantmcu_kit.ops.spec import Inputs
+from quantmcu_kit.numerics.single_rounding import single_rounding_multipliers
+from quantmcu_kit.ops.requantize import Requant, Rounding, check_accumulator, clamp_range
+from quantmcu_kit.ops.spec import Constraint, Inputs
 
 EXACT_FLOAT32 = 1 << 24  # every integer up to here is a float32, whatever the order of summation
 MAX_CENTRED_INPUT = 255  # |x - zero_point| of an int8 map
+MAX_TAPS = 1 << 16  # |Σ x·(w - zero_point)| <= taps · 128 · 255 < 2^31 before the bias is added
+_CHUNK_BYTES = 1 << 24  # working memory of one picture chunk
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """int8 weights and their zero-point (0 unless the model came from legacy uint8)."""
+    """int8 weights.
+
+    Attributes:
+        values: int8, any shape.
+        zero_point: 0 unless the model came from legacy uint8 or has per-tensor FULLY_CONNECTED weights with one.
+        channel_axis: the axis of output channels.
+    """
 
     values: np.ndarray
     zero_point: int
+    channel_axis: int
 
-    def centred(self) -> np.ndarray:
-        """Weights minus zero-point, int32."""
-        return self.values.astype(np.int32) - self.zero_point
+    def _per_channel(self, values: np.ndarray) -> np.ndarray:
+        """[channels, taps]: the weights that each output channel sums over."""
+        return np.moveaxis(values, self.channel_axis, 0).reshape(values.shape[self.channel_axis], -1)
+
+    @property
+    def taps(self) -> int:
+        """Multiply-accumulates per output value."""
+        return self.values.size // self.values.shape[self.channel_axis]
+
+    @cached_property
+    def magnitude(self) -> np.ndarray:
+        """Σ|weight − zero-point| per channel, int64."""
+        centred = self._per_channel(self.values).astype(np.int16) - np.int16(self.zero_point)
+        return np.abs(centred).sum(axis=1, dtype=np.int64)
+
+    @cached_property
+    def exact(self) -> np.ndarray:
+        """Weights minus zero-point as floats in which any sum of products with a centred input is exact.
+
+        float32 while Σ|w|·255 < 2^24, else float64 (Σ|w|·255 < 2^31).
+        """
+        bound = int(self.magnitude.max(initial=0)) * MAX_CENTRED_INPUT
+        return self.values.astype(np.float32 if bound < EXACT_FLOAT32 else np.float64) - self.zero_point
+
+    def fold_zero_points(self, bias: np.ndarray, in_zero: int) -> np.ndarray:
+        """Bias of a kernel that accumulates x·w on raw int8 values with padding filled by the input's zero-point.
+
+        Σ(x − zx)(w − zw) = Σx·w − zw·Σx − zx·Σ(w − zw); the term −zw·Σx stays with the kernel.
+        """
+        sums = self._per_channel(self.values).sum(axis=1, dtype=np.int64) - self.taps * self.zero_point
+        return (bias - in_zero * sums).astype(np.int32)
 
 
-def effective_scales(x: Tensor, weights: Tensor, output: Tensor) -> np.ndarray:
+def _effective_scales(inputs: Inputs, output: Tensor, rounding: Rounding) -> np.ndarray:
     """in · weight / out scale per channel, in the precision TFLite uses.
 
-    Per-channel weights multiply in double; a per-tensor weight scale multiplies in float32 first
+    Double products, but a float32 one for the weights of one scale whose accumulator is rounded twice
     (``PopulateConvolutionQuantizationParams`` against ``GetQuantizedConvolutionMultipler``).
     """
-    in_scale, out_scale = np.float32(x.quant.s), float(output.quant.s)
-    if weights.quant.axis is None:
-        return np.array([float(in_scale * np.float32(weights.quant.s)) / out_scale])
-    return float(in_scale) * weights.quant.scale.astype(np.float64) / out_scale
+    in_scale, out_scale = inputs[0].quant.s, float(output.quant.s)
+    quant = inputs[1].quant
+    if quant.axis is None and rounding is Rounding.TWICE:
+        return np.array([float(np.float32(in_scale) * np.float32(quant.s)) / out_scale])
+    return float(in_scale) * quant.scale.astype(np.float64) / out_scale
 
 
 def prepare_weighted(
-    inputs: Inputs, output: Tensor, activation: Activation, channel_axis: int
+    inputs: Inputs, output: Tensor, activation: Activation, channel_axis: int, rounding: Rounding = Rounding.TWICE
 ) -> tuple[Weights, Requant]:
-    """Weights and requantization of a weighted op from its quantized tensors [x, weights, bias or None]."""
-    x, weights = inputs[0], inputs[1]
-    channels = weights.shape[channel_axis]
-    bias_tensor = inputs[2] if len(inputs) > 2 else None
-    bias = np.zeros(channels, np.int32) if bias_tensor is None else bias_tensor.data.reshape(-1)
-    zero_points = np.unique(weights.quant.zero_point)
+    """Weights and requantization of a weighted op from its quantized tensors [x, weights, bias or None].
+
+    Raises:
+        QmkitError: ``accumulator-overflow``.
+    """
+    weight_tensor = inputs[1]
+    zero_points = np.unique(weight_tensor.quant.zero_point)
     assert zero_points.size == 1, "per-channel weight zero-points are refused at import"
-    multiplier, shift = quantize_multipliers(effective_scales(x, weights, output))
+    weights = Weights(weight_tensor.data, int(zero_points[0]), channel_axis)
+    bias_tensor = inputs[2] if len(inputs) > 2 else None
+    channels = weight_tensor.shape[channel_axis]
+    bias = np.zeros(channels, np.int32) if bias_tensor is None else bias_tensor.data.reshape(-1)
+    if weights.taps >= MAX_TAPS:
+        raise QmkitError(
+            "accumulator-overflow",
+            f"each value of {output.name!r} sums {weights.taps:,} products",
+            why=f"32-bit accumulators take fewer than {MAX_TAPS:,} products of 8-bit values",
+        )
+    bound = np.abs(bias.astype(np.int64)) + MAX_CENTRED_INPUT * weights.magnitude
+    scales = _effective_scales(inputs, output, rounding)
+    if rounding is Rounding.ONCE:
+        check_accumulator(bound, np.zeros(1, np.int8), output)
+        multiplier, shift = single_rounding_multipliers(scales, bound if scales.size > 1 else bound.max(keepdims=True))
+    else:
+        multiplier, shift = quantize_multipliers(scales)
+        check_accumulator(bound, shift, output)
     low, high = clamp_range(activation, output.quant)
-    packed = Weights(weights.data, int(zero_points[0]))
-    other_axes = tuple(axis for axis in range(weights.data.ndim) if axis != channel_axis)
-    magnitude = np.abs(packed.centred()).sum(axis=other_axes, dtype=np.int64)
-    check_accumulator(np.abs(bias.astype(np.int64)) + MAX_CENTRED_INPUT * magnitude, shift, output)
-    return packed, Requant(bias, multiplier, shift, output.quant.z, low, high)
+    return weights, Requant(bias, multiplier, shift, output.quant.z, low, high, rounding)
 
 
-def exact_matmul(columns: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """columns [..., k] · matrixᵀ with matrix int32 [out, k]: an integer-valued float array, exact.
+def bias_fits(channel_axis: int) -> Constraint:
+    """The constraint on the bias of an operator whose weights have their output channels along ``channel_axis``."""
 
-    A float32 GEMM is exact while Σ|w|·255 < 2^24, a float64 GEMM beyond (Σ|w|·255 < 2^31).
-    """
-    bound = int(np.abs(matrix).sum(axis=-1, dtype=np.int64).max(initial=0)) * MAX_CENTRED_INPUT
-    dtype = np.float32 if bound < EXACT_FLOAT32 else np.float64
-    flat = np.ascontiguousarray(columns.reshape(-1, columns.shape[-1]), dtype)
-    return (flat @ matrix.T.astype(dtype)).reshape(*columns.shape[:-1], len(matrix))
+    def bias_is_constant(attrs: Any, x: Tensor, weights: Tensor, bias: Tensor | None = None) -> bool:
+        """The bias must be a constant with one value for each output channel."""
+        return bias is None or (bias.is_constant and bias.elements == weights.shape[channel_axis])
+
+    return bias_is_constant
 
 
-def fold_zero_points(weights: Weights, bias: np.ndarray, in_zero: int, axes: tuple[int, ...]) -> np.ndarray:
-    """Bias of a kernel that accumulates x·w on raw int8 values with padding filled by the input's zero-point.
-
-    Σ(x − zx)(w − zw) = Σx·w − zx·Σw − zw·Σx + k·zx·zw; the term −zw·Σx stays with the kernel.
-
-    Args:
-        axes: the axes of ``weights`` that one output channel sums over.
-    """
-    taps = int(np.prod([weights.values.shape[axis] for axis in axes]))
-    sums = weights.values.sum(axis=axes, dtype=np.int64)
-    return (bias - in_zero * sums + taps * in_zero * weights.zero_point).astype(np.int32)
+def in_chunks(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, bytes_per_picture: int) -> np.ndarray:
+    """``function`` of a batch x [n, ...], as many pictures at a time as ``_CHUNK_BYTES`` of working memory allow."""
+    count = max(1, _CHUNK_BYTES // max(1, bytes_per_picture))
+    if len(x) <= count:
+        return function(x)
+    return np.concatenate([function(x[start : start + count]) for start in range(0, len(x), count)])

@@ -20,7 +20,7 @@ typedef struct {
 /* Padding before the first row and column. What follows the last ones is implied by the output's size. */
 typedef struct {
     int32_t top, left;
-} qmcu_pad_t;
+} qmcu_margin_t;
 
 /* Requantization of an int32 accumulator to int8:
  *   y = clamp(zero_point + round((acc + bias[c]) * multiplier[c] * 2^(shift[c] - 31)), low, high)
@@ -33,5 +33,28 @@ typedef struct {
     uint8_t per_channel;
     int8_t zero_point, low, high;
 } qmcu_requant_t;
+
+/* An operand of a sum, brought to a common scale: round((q - zero_point) * 2^20 * multiplier * 2^(shift - 31)) with
+ * TFLite's two roundings; shift <= 0. */
+typedef struct {
+    int32_t multiplier;
+    int8_t shift, zero_point;
+} qmcu_addend_t;
+
+/* y = clamp(zero_point + round((a + sign * b) * multiplier * 2^(shift - 31)), low, high); sign is 1 or -1, shift <= 0. */
+typedef struct {
+    qmcu_addend_t a, b;
+    int32_t multiplier;
+    int8_t shift, sign;
+    int8_t zero_point, low, high;
+} qmcu_add_scaling_t;
+
+/* y = clamp(zero_point + round((a - a_zero) * (b - b_zero) * multiplier * 2^(shift - 31)), low, high); shift <= 15. */
+typedef struct {
+    int32_t multiplier;
+    int8_t shift;
+    int8_t a_zero, b_zero;
+    int8_t zero_point, low, high;
+} qmcu_mul_scaling_t;
 
 #endif

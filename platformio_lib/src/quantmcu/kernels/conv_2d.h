@@ -11,7 +11,7 @@ extern "C" {
 typedef struct {
     qmcu_shape_t in, out;
     qmcu_size_t kernel, stride, dilation;
-    qmcu_pad_t pad;
+    qmcu_margin_t pad;
     int8_t in_zero;         /* zero-point of the input: the value of padding */
     int8_t weight_zero;     /* zero-point of the weights: 0 unless the model came from legacy uint8 */
     const int8_t *weights;  /* [out.c][kernel.h][kernel.w][in.c] */

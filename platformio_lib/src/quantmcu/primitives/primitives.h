@@ -14,7 +14,14 @@ extern "C" {
 
 #define qmcu_matvec_s8 qmcu_matvec_s8__ref
 #define qmcu_sum_s8 qmcu_sum_s8__ref
+#define qmcu_depthwise_s8 qmcu_depthwise_s8__ref
+#define qmcu_accumulate_s8 qmcu_accumulate_s8__ref
+#define qmcu_max_s8 qmcu_max_s8__ref
 #define qmcu_requant_s8 qmcu_requant_s8__ref
+#define qmcu_requant_once_s8 qmcu_requant_once_s8__ref
+#define qmcu_lookup_s8 qmcu_lookup_s8__ref
+#define qmcu_add_s8 qmcu_add_s8__ref
+#define qmcu_mul_s8 qmcu_mul_s8__ref
 
 #ifdef __cplusplus
 }

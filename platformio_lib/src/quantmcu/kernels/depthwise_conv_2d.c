@@ -1,0 +1,98 @@
+/* depthwise_conv_2d.c: a block of channels at a time, accumulated over one row of kernel taps after the other.
+ *
+ * A tap is a pointer to the block's channels of one pixel: in the input or, for padding, in a block of zero-points. */
+#include "depthwise_conv_2d.h"
+
+#include <string.h>
+
+#include "../primitives/primitives.h"
+
+#define TAPS 8 /* taps of a kernel row taken together: pointers on the stack */
+
+/* One output pixel's channels [first, first + count). */
+typedef struct {
+    int32_t first, count;
+    int32_t sum[QMCU_CHANNEL_BLOCK];
+    int8_t padding[QMCU_CHANNEL_BLOCK];
+} block_t;
+
+/* Adds up to TAPS taps of a kernel row, from input column x on; row is NULL for a row of padding. */
+static void add_taps(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, int32_t x, const int8_t *weights,
+                     int32_t taps, block_t *block)
+{
+    const int8_t *tap[TAPS];
+    for (int32_t t = 0; t < taps; ++t, x += layer->dilation.w) {
+        const int inside = row != NULL && x >= 0 && x < layer->in.w;
+        tap[t] = inside ? row + (ptrdiff_t)x * layer->in.c + block->first : block->padding;
+    }
+    qmcu_depthwise_s8(tap, taps, weights, layer->out.c, block->count, block->sum);
+    for (int32_t t = 0; layer->weight_zero != 0 && t < taps; ++t) {
+        for (int32_t c = 0; c < block->count; ++c) {
+            block->sum[c] -= layer->weight_zero * tap[t][c];
+        }
+    }
+}
+
+/* Adds one tap where several output channels read one input channel; pixel is NULL for padding. */
+static void add_spread_tap(const qmcu_depthwise_conv_2d_t *layer, const int8_t *pixel, const int8_t *weights,
+                           block_t *block)
+{
+    int32_t channel = block->first / layer->multiplier;
+    int32_t left = layer->multiplier - block->first % layer->multiplier;
+    for (int32_t c = 0; c < block->count; ++c) {
+        const int32_t value = pixel != NULL ? pixel[channel] : layer->in_zero;
+        block->sum[c] += value * (weights[c] - layer->weight_zero);
+        if (--left == 0) {
+            left = layer->multiplier;
+            ++channel;
+        }
+    }
+}
+
+/* Adds a row of the kernel; weights are those of the row's first tap and the block's first channel. */
+static void add_row(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, int32_t x, const int8_t *weights,
+                    block_t *block)
+{
+    const int32_t step = layer->multiplier == 1 ? TAPS : 1;
+    for (int32_t t = 0; t < layer->kernel.w; t += step, x += step * layer->dilation.w) {
+        const int8_t *first_weight = weights + (ptrdiff_t)t * layer->out.c;
+        if (layer->multiplier == 1) {
+            const int32_t left = layer->kernel.w - t;
+            add_taps(layer, row, x, first_weight, left < TAPS ? left : TAPS, block);
+        } else {
+            const int inside = row != NULL && x >= 0 && x < layer->in.w;
+            add_spread_tap(layer, inside ? row + (ptrdiff_t)x * layer->in.c : NULL, first_weight, block);
+        }
+    }
+}
+
+/* The output pixel whose window begins at input row y and column x. */
+static void convolve(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, int32_t y, int32_t x, block_t *block,
+                     int8_t *out)
+{
+    for (block->first = 0; block->first < layer->out.c; block->first += QMCU_CHANNEL_BLOCK) {
+        const int32_t left = layer->out.c - block->first;
+        const int8_t *weights = layer->weights + block->first;
+        block->count = left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK;
+        memset(block->sum, 0, sizeof block->sum);
+        for (int32_t ky = 0; ky < layer->kernel.h; ++ky) {
+            const int32_t iy = y + ky * layer->dilation.h;
+            const int8_t *row = iy >= 0 && iy < layer->in.h ? in + (ptrdiff_t)iy * layer->in.w * layer->in.c : NULL;
+            add_row(layer, row, x, weights + (ptrdiff_t)ky * layer->kernel.w * layer->out.c, block);
+        }
+        qmcu_requant_s8(block->sum, &layer->requant, block->first, block->count, out + block->first);
+    }
+}
+
+void qmcu_depthwise_conv_2d(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, int8_t *out)
+{
+    block_t block;
+    memset(block.padding, layer->in_zero, sizeof block.padding);
+    for (int32_t oy = 0; oy < layer->out.h; ++oy) {
+        for (int32_t ox = 0; ox < layer->out.w; ++ox) {
+            convolve(layer, in, oy * layer->stride.h - layer->pad.top, ox * layer->stride.w - layer->pad.left, &block,
+                     out);
+            out += layer->out.c;
+        }
+    }
+}

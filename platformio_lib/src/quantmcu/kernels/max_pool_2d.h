@@ -1,0 +1,25 @@
+/* max_pool_2d.h: maximum over windows of an int8 NHWC map. Python twin: quantmcu_kit/ops/max_pool_2d.py. */
+#ifndef QMCU_KERNELS_MAX_POOL_2D_H
+#define QMCU_KERNELS_MAX_POOL_2D_H
+
+#include "../core/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+    qmcu_shape_t in, out;
+    qmcu_size_t window, stride;
+    qmcu_margin_t pad;
+    int8_t low, high; /* clamp of the fused activation */
+} qmcu_max_pool_2d_t;
+
+/* in: in.h*in.w*in.c bytes; out: out.h*out.w*out.c bytes, no overlap with in. */
+void qmcu_max_pool_2d(const qmcu_max_pool_2d_t *layer, const int8_t *in, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,24 @@
+/* mul.h: product of two int8 maps. Python twin: quantmcu_kit/ops/mul.py. */
+#ifndef QMCU_KERNELS_MUL_H
+#define QMCU_KERNELS_MUL_H
+
+#include "../core/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+    int32_t rows, columns;      /* the output has rows * columns values */
+    int32_t a_stride, b_stride; /* values that an operand moves on per row; 0 uses its first row again */
+    qmcu_mul_scaling_t scaling;
+} qmcu_mul_t;
+
+/* a, b: columns bytes, or rows * columns where the stride is not 0; out may be the operand of its own size. */
+void qmcu_mul(const qmcu_mul_t *layer, const int8_t *a, const int8_t *b, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

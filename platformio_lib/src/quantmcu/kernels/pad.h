@@ -1,0 +1,23 @@
+/* pad.h: an int8 map within a constant. Python twin: quantmcu_kit/ops/pad.py. */
+#ifndef QMCU_KERNELS_PAD_H
+#define QMCU_KERNELS_PAD_H
+
+#include "../core/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+    qmcu_shape_t in, out, before; /* before: where in[0][0][0] lies in the output */
+    int8_t value;                 /* the zero-point */
+} qmcu_pad_t;
+
+/* in: in.h*in.w*in.c bytes; out: out.h*out.w*out.c bytes, no overlap with in. */
+void qmcu_pad(const qmcu_pad_t *layer, const int8_t *in, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

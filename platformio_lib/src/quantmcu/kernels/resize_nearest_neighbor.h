@@ -1,0 +1,25 @@
+/* resize_nearest_neighbor.h: copies of the nearest pixels.
+ * Python twin: quantmcu_kit/ops/resize_nearest_neighbor.py. */
+#ifndef QMCU_KERNELS_RESIZE_NEAREST_NEIGHBOR_H
+#define QMCU_KERNELS_RESIZE_NEAREST_NEIGHBOR_H
+
+#include "../core/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+    qmcu_shape_t in, out;   /* out.c is in.c */
+    const int32_t *rows;    /* [out.h]: input row of each output row */
+    const int32_t *columns; /* [out.w]: input column of each output column */
+} qmcu_resize_nearest_neighbor_t;
+
+/* in: in.h * in.w * in.c bytes; out: out.h * out.w * out.c bytes, no overlap with in. */
+void qmcu_resize_nearest_neighbor(const qmcu_resize_nearest_neighbor_t *layer, const int8_t *in, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

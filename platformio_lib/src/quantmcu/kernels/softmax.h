@@ -1,0 +1,25 @@
+/* softmax.h: probabilities along the last axis. Python twin: quantmcu_kit/ops/softmax.py. */
+#ifndef QMCU_KERNELS_SOFTMAX_H
+#define QMCU_KERNELS_SOFTMAX_H
+
+#include "../core/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+    int32_t rows;                /* independent softmaxes */
+    int32_t depth;               /* values of each, at most 4095 */
+    int32_t count;               /* exponentials that are not zero, 1..256 */
+    const int32_t *exponentials; /* [count]: exp(-d * scale * beta) in Q0.31 for a value d below the largest */
+} qmcu_softmax_t;
+
+/* in, out: rows * depth bytes; out has scale 1/256 and zero-point -128; out may be in. */
+void qmcu_softmax(const qmcu_softmax_t *layer, const int8_t *in, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

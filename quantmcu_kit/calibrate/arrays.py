@@ -1,0 +1,53 @@
+"""Samples given as numpy files: ``.npz`` with ``x`` and optionally ``y``, or a bare ``.npy``. Never trusted."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from quantmcu_kit.errors import QmkitError
+
+_MAX_BYTES = 4 << 30  # of one array, unpacked
+_HINT = "save uint8 pictures, int8 features or floats: np.savez(path, x=samples, y=labels)"
+
+
+def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """(x, y or None) of a ``.npz`` or ``.npy`` file; x is uint8, int8 or float, samples along its first axis.
+
+    Raises:
+        QmkitError: ``bad-array`` when the file is broken, pickled, too large, or of another type.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            x, y = np.load(path, mmap_mode="r", allow_pickle=False), None
+        else:
+            x, y = _read_npz(path)
+    except (OSError, ValueError, EOFError, KeyError, SyntaxError, MemoryError, zipfile.BadZipFile) as error:
+        why = "pickled objects are refused" if "pickle" in str(error).lower() else str(error).splitlines()[0]
+        raise QmkitError("bad-array", f"cannot read {path.name}", where=str(path), why=why, hint=_HINT) from None
+    _check_type(x, path)
+    return x, y
+
+
+def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    with zipfile.ZipFile(path) as archive:
+        largest = max((info.file_size for info in archive.infolist()), default=0)
+        if largest > _MAX_BYTES:
+            raise ValueError(f"an array of {largest:,} bytes is over the limit of {_MAX_BYTES:,}")
+    with np.load(path, allow_pickle=False) as archive:
+        if "x" not in archive.files:
+            raise ValueError(f"no array named 'x'; it has {', '.join(archive.files[:5]) or 'none'}")
+        return archive["x"], archive["y"] if "y" in archive.files else None
+
+
+def _check_type(x: np.ndarray, path: Path) -> None:
+    if x.ndim < 1 or not (x.dtype in (np.uint8, np.int8) or x.dtype.kind == "f"):
+        raise QmkitError(
+            "bad-array",
+            f"{path.name} holds {x.dtype} of shape {x.shape}",
+            where=str(path),
+            why="samples are uint8 (pictures), int8 (already quantized) or floating-point, along the first axis",
+            hint=_HINT,
+        )

@@ -1,0 +1,112 @@
+"""Run the float model on the user's pictures and gather statistics of every feature map."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import Queue
+
+import numpy as np
+
+from quantmcu_kit.calibrate.accumulate import Accumulator
+from quantmcu_kit.calibrate.dataset import Dataset, Skipped
+from quantmcu_kit.calibrate.inputs import runtime_inputs
+from quantmcu_kit.calibrate.runtime import FloatReference
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.contract import Preprocess
+from quantmcu_kit.ir.graph import Graph, Tensor
+from quantmcu_kit.ir.plans import Calibration
+
+Progress = Callable[[str, int, int], None]
+
+_WORKERS = min(4, os.cpu_count() or 1)  # child processes, each with one thread
+_BATCH = 4  # pictures sent to a child process at a time
+_NAMED = 3  # skipped pictures named in the warning
+
+
+def observe(
+    model: bytes,
+    graph: Graph,
+    dataset: Dataset,
+    preprocess: Preprocess | None,
+    *,
+    limit: int,
+    progress: Progress,
+) -> tuple[Calibration, tuple[str, ...]]:
+    """Statistics of every feature map of a float ``graph``, and warnings for the user.
+
+    Args:
+        model: the .tflite file that ``graph`` was imported from.
+        limit: most pictures used.
+    Raises:
+        QmkitError: ``not-finite`` when a feature map becomes NaN or infinite, and what dataset and runtime raise.
+    """
+    wanted = _observable(graph)
+    total = min(limit, len(dataset))
+    skipped: list[Skipped] = []
+    pictures = 0
+    with ExitStack() as stack:
+        workers = [stack.enter_context(FloatReference(model)) for _ in range(min(_WORKERS, total))]
+        idle: Queue[FloatReference] = Queue()
+        for worker in workers:
+            idle.put(worker)
+        pool = stack.enter_context(ThreadPoolExecutor(len(workers)))
+        channels = [(tensor.source, tensor.shape[-1] if tensor.shape else 1) for tensor in wanted]
+
+        def feed(batch: np.ndarray) -> int:
+            worker = idle.get()
+            try:
+                broken = worker.observe([runtime_inputs(graph, batch, preprocess)], channels)
+            finally:
+                idle.put(worker)
+            if broken is not None:
+                raise _not_finite(next(tensor for tensor in wanted if tensor.source == broken))
+            return len(batch)
+
+        for count in pool.map(feed, _pictures(dataset, limit, skipped)):
+            pictures += count
+            progress("calibrate", pictures, total)
+        merged: dict[int, Accumulator] = {}
+        for worker in workers:
+            for index, accumulator in worker.statistics().items():
+                merged[index] = accumulator if index not in merged else _merge(merged[index], accumulator)
+    stats = {tensor.name: merged[tensor.source].stats() for tensor in wanted}
+    return Calibration(stats, pictures), _warnings(skipped)
+
+
+def _pictures(dataset: Dataset, limit: int, skipped: list[Skipped]) -> Iterator[np.ndarray]:
+    for batch in dataset.batches(_BATCH, limit=limit):
+        skipped += batch.skipped
+        if len(batch.data):
+            yield batch.data
+
+
+def _merge(into: Accumulator, other: Accumulator) -> Accumulator:
+    into.merge(other)
+    return into
+
+
+def _observable(graph: Graph) -> list[Tensor]:
+    """Feature maps that stand in the model file too; every map of a cleaned float graph does."""
+    maps = [tensor for tensor in graph.feature_maps() if tensor.dtype.is_float]
+    assert all(tensor.source is not None for tensor in maps), "passes keep a source for each float feature map"
+    return maps
+
+
+def _not_finite(tensor: Tensor) -> QmkitError:
+    return QmkitError(
+        "not-finite",
+        f"feature map {tensor.name!r} becomes NaN or infinite on a calibration picture",
+        why="no range can be chosen for it",
+        hint="check --preprocess, and whether the model gives sensible results in the TFLite runtime",
+    )
+
+
+def _warnings(skipped: list[Skipped]) -> tuple[str, ...]:
+    if not skipped:
+        return ()
+    named = "; ".join(f"{item.name}: {item.reason}" for item in skipped[:_NAMED])
+    more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+    return (f"{len(skipped)} picture{'s' if len(skipped) > 1 else ''} skipped ({named}{more})",)

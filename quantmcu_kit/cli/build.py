@@ -1,0 +1,127 @@
+"""``qmkit build``: a model in, a library out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from quantmcu_kit import emit, pipeline
+from quantmcu_kit.cli import console, flags
+from quantmcu_kit.errors import EXIT_FAILED, QmkitError
+from quantmcu_kit.options import Options
+from quantmcu_kit.pipeline import Build, Model
+
+_BAR = 24  # characters
+
+
+@console.command
+def build(
+    model: flags.ModelPath,
+    board: flags.Board = Options.board,
+    images: flags.Images = None,
+    preprocess: flags.Preprocess = None,
+    mean: flags.Mean = None,
+    std: flags.Std = None,
+    limit: flags.Limit = Options.limit,
+    bits: flags.Bits = Options.bits,
+    range: flags.Range = Options.range,
+    name: flags.Name = None,
+    output: flags.Output = None,
+    force: flags.Force = False,
+    json: flags.Json = False,
+) -> None:
+    """Calibrate, quantize, plan memory, and write the library."""
+    options = Options(board, images, preprocess, mean, std, limit, bits, range, name, output, force)
+    with console.progress(not json) as progress:
+        source = pipeline.load_model(model)
+        result = pipeline.build(source, options, progress)
+    for warning in result.quantized.warnings:
+        console.warn(warning)
+    if not result.fits and not force:
+        raise _does_not_fit(result)
+    target = output or Path("lib") / result.manifest.name
+    emit.write(result.files, target, force=force)
+    if json:
+        console.print_json(_summary(result, target))
+    else:
+        _print_summary(source, result, target)
+
+
+def _summary(result: Build, target: Path) -> dict[str, object]:
+    manifest, footprint = result.manifest, result.footprint
+    return {
+        "board": result.board.id,
+        "model_sha256": manifest.model_sha256,
+        "fits": result.fits,
+        "ram_bytes": footprint.ram_bytes,
+        "ram_free_bytes": result.board.free_ram_bytes,
+        "arena_bytes": manifest.arena_bytes,
+        "arena_lower_bound_bytes": manifest.arena_lower_bound_bytes,
+        "flash_bytes": footprint.flash_bytes,
+        "flash_free_bytes": result.board.free_flash_bytes,
+        "weights_bytes": manifest.weights_bytes,
+        "macs": manifest.macs,
+        "calibration_pictures": result.quantized.calibration_pictures,
+        "preprocess": _preprocess_text(result),
+        "layers": [
+            {
+                "index": layer.index,
+                "op": layer.op,
+                "name": layer.name,
+                "shape": list(layer.shape),
+                "macs": layer.macs,
+                "weights_bytes": layer.weights_bytes,
+            }
+            for layer in manifest.layers
+        ],
+        "warnings": list(result.quantized.warnings),
+        "library": str(target),
+    }
+
+
+def _preprocess_text(result: Build) -> str:
+    preprocess = result.quantized.preprocess
+    return f"{preprocess.name} ({preprocess.origin})" if preprocess else "none"
+
+
+def _print_summary(source: Model, result: Build, target: Path) -> None:
+    manifest, footprint, quantized = result.manifest, result.footprint, result.quantized
+    shape = "x".join(map(str, source.sample_shape))
+    origin = f"calibrated on {quantized.calibration_pictures} pictures" if not source.is_integer else "its own ranges, kept"
+    rows = Table.grid(padding=(0, 2))
+    rows.add_row("model", f"{source.path.name}: {source.kind.value}, {len(manifest.layers)} layers, {manifest.macs / 1e6:,.2f} M MACs")
+    rows.add_row("input", f"{shape}, {_preprocess_text(result)}")
+    rows.add_row("int8", origin)
+    rows.add_row("RAM", _usage(footprint.ram_bytes, result.board.free_ram_bytes))
+    rows.add_row("", f"arena {manifest.arena_bytes:,} B (lower bound {manifest.arena_lower_bound_bytes:,} B), stack about {footprint.stack_bytes:,} B")
+    rows.add_row("flash", _usage(footprint.flash_bytes, result.board.free_flash_bytes))
+    rows.add_row("", f"weights and tables {manifest.weights_bytes:,} B, code and parameters about {footprint.code_bytes:,} B")
+    rows.add_row("library", Text(str(target), style="bold green"))
+    console.out.print(rows)
+
+
+def _usage(used: int, free: int) -> Text:
+    """A bar of ``used`` in ``free`` bytes, red where it overflows."""
+    filled = min(_BAR, round(_BAR * used / free))
+    style = "green" if used <= free else "red"
+    bar = Text("█" * filled, style) + Text("░" * (_BAR - filled), "dim")
+    return bar + Text(f"  {used / 1024:,.1f} of {free / 1024:,.1f} KiB ({100 * used / free:.0f} %)")
+
+
+def _does_not_fit(result: Build) -> QmkitError:
+    footprint, board = result.footprint, result.board
+    parts = []
+    if footprint.ram_bytes > board.free_ram_bytes:
+        parts.append(f"{footprint.ram_bytes:,} B of RAM where {board.free_ram_bytes:,} B are free")
+    if footprint.flash_bytes > board.free_flash_bytes:
+        parts.append(f"{footprint.flash_bytes:,} B of flash where {board.free_flash_bytes:,} B are free")
+    return QmkitError(
+        "does-not-fit",
+        f"{result.manifest.name} does not fit {board.id}: it needs {' and '.join(parts)}",
+        why=f"of {board.ram_bytes:,} B RAM and {board.flash_bytes:,} B flash the core takes "
+        f"{board.core_ram_bytes:,} B and {board.core_flash_bytes:,} B",
+        hint="choose a larger board (`qmkit boards`) or a smaller network; --force writes the library all the same",
+        exit_code=EXIT_FAILED,
+    )

@@ -1,0 +1,26 @@
+"""Command-line flags that several commands share; the options of a build mirror ``options.Options``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quantmcu_kit.options import help_of
+
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)]
+LibraryPath = Annotated[Path, typer.Argument(metavar="LIB", help="A folder that `qmkit build` wrote.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+Board = Annotated[str, typer.Option("--board", help=help_of("board"))]
+Images = Annotated[Path | None, typer.Option("--images", help=help_of("images"), show_default=False)]
+Preprocess = Annotated[str | None, typer.Option("--preprocess", help=help_of("preprocess"), show_default=False)]
+Mean = Annotated[str | None, typer.Option("--mean", help=help_of("mean"), show_default=False)]
+Std = Annotated[str | None, typer.Option("--std", help=help_of("std"), show_default=False)]
+Limit = Annotated[int, typer.Option("--limit", help=help_of("limit"))]
+Bits = Annotated[int, typer.Option("--bits", help=help_of("bits"))]
+Range = Annotated[str, typer.Option("--range", help=help_of("range"))]
+Name = Annotated[str | None, typer.Option("--name", help=help_of("name"), show_default=False)]
+Output = Annotated[Path | None, typer.Option("--output", help=help_of("output"), show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help=help_of("force"))]

@@ -1,0 +1,101 @@
+"""``qmkit inspect``: what is in a model, and what the kit supports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from quantmcu_kit import memory, pipeline, tflite
+from quantmcu_kit.cli import console, flags
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.pipeline import Model
+
+
+@console.command
+def inspect(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)] = None,
+    support: Annotated[bool, typer.Option("--support", help="List the supported operators and their forms.")] = False,
+    json: flags.Json = False,
+) -> None:
+    """Show a model's layers, multiply-accumulates and memory at 8 bits."""
+    if support:
+        _print_support(json)
+        return
+    if model is None:
+        raise QmkitError("bad-usage", "no model was given", hint="qmkit inspect MODEL, or qmkit inspect --support")
+    source = pipeline.load_model(Path(model))
+    facts = _facts(source)
+    if json:
+        console.print_json(facts)
+    else:
+        _print_facts(source, facts)
+
+
+def _facts(source: Model) -> dict[str, object]:
+    graph = pipeline.sized_graph(source)
+    layers = []
+    for index, node in enumerate(graph.nodes):
+        output = graph.tensors[node.output]
+        cost = TABLE[node.op].cost(node.attrs, graph.input_tensors(node), output)
+        weights = sum(tensor.elements for tensor in graph.input_tensors(node) if tensor is not None and tensor.is_constant)
+        layers.append(
+            {
+                "index": index,
+                "op": node.op,
+                "name": node.name,
+                "shape": list(output.shape),
+                "macs": cost.macs,
+                "parameters": weights,
+                "map_bytes": output.elements,
+            }
+        )
+    plan = memory.plan(graph)
+    return {
+        "model_sha256": graph.sha256,
+        "kind": source.kind.value,
+        "inputs": [_port(port) for port in graph.inputs],
+        "outputs": [_port(port) for port in graph.outputs],
+        "macs": sum(layer["macs"] for layer in layers),
+        "parameters": sum(layer["parameters"] for layer in layers),
+        "arena_bytes": plan.arena_bytes,
+        "arena_lower_bound_bytes": plan.lower_bound_bytes,
+        "layers": layers,
+    }
+
+
+def _port(port: object) -> dict[str, object]:
+    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype.value}
+
+
+def _print_facts(source: Model, facts: dict) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title, right in (("", True), ("operator", False), ("output", True), ("MACs", True), ("parameters", True), ("map", True)):
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    for layer in facts["layers"]:
+        shape = "x".join(map(str, layer["shape"][1:]))
+        figures = [f"{layer[key]:,}" if layer[key] else "-" for key in ("macs", "parameters", "map_bytes")]
+        table.add_row(f"{layer['index']:02d}", layer["op"], shape, *figures)
+    console.out.print(table)
+    for kind in ("inputs", "outputs"):
+        for port in facts[kind]:
+            console.out.print(f"{kind[:-1]:<8}{'x'.join(map(str, port['shape']))} {port['dtype']}  {port['name']}")
+    console.out.print(
+        f"{source.kind.value}: {facts['macs'] / 1e6:,.2f} M MACs, {facts['parameters']:,} parameters, "
+        f"arena at 8 bits {facts['arena_bytes']:,} B (lower bound {facts['arena_lower_bound_bytes']:,} B)"
+    )
+
+
+def _print_support(json: bool) -> None:
+    ops = tflite.supported_ops()
+    if json:
+        console.print_json({"ops": [vars(op) | {"constraints": list(op.constraints)} for op in ops]})
+        return
+    for op in ops:
+        note = "  (only where it folds away before code is generated)" if op.folds_away else ""
+        console.out.print(f"[bold]{op.name}[/bold]{note}")
+        for sentence in op.constraints:
+            console.out.print(f"    {sentence}", soft_wrap=True)

@@ -1,0 +1,191 @@
+"""Nodes of the graph as the generated C shows them: a comment, a constant struct and a call per kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantmcu_kit.emit.constants import Constant, ConstantPool
+from quantmcu_kit.emit.names import comment
+from quantmcu_kit.ir.graph import Graph, Node, Tensor
+from quantmcu_kit.ir.plans import MemoryPlan
+from quantmcu_kit.ir.types import DType
+from quantmcu_kit.ops.interpret import prepare_node
+from quantmcu_kit.ops.spec import KernelCall, OpSpec
+from quantmcu_kit.ops.table import TABLE
+
+_LINE = 120
+_DIMENSIONS = frozenset(("h", "w", "c", "top", "left"))
+_SHORT_TYPES = {DType.I8: "s8", DType.I32: "s32"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel call: the struct's C text, and the statement that runs it."""
+
+    kernel: str
+    struct: str
+    statement: str
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One node.
+
+    Attributes:
+        title: index, op and name, such as 07 DEPTHWISE_CONV_2D block_2/dw.
+        facts: shapes, kind of weights and multiply-accumulates, parts of the first comment line.
+        places: arena offsets of what the layer reads and writes.
+        constants: the arrays that this layer introduced.
+        calls: kernel calls in order; none for a view.
+        output_offset, output_bytes: where the result lies in the arena.
+    """
+
+    index: int
+    node: Node
+    title: str
+    facts: tuple[str, ...]
+    places: str
+    macs: int
+    constants: tuple[Constant, ...]
+    calls: tuple[Call, ...]
+    output_offset: int
+    output_bytes: int
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the layer's own constants."""
+        return sum(constant.bytes for constant in self.constants)
+
+    @property
+    def comment(self) -> str:
+        """The comment above the layer's constants and structs."""
+        lines = [self.title]
+        for part in (*self.facts, self.places):
+            fits = len(lines[-1]) + len(part) + 3 + 6 <= _LINE and part is not self.places
+            if fits:
+                lines[-1] += f"   {part}"
+            else:
+                lines.append(f"   {part}")
+        return "/* " + "\n * ".join(lines) + " */"
+
+
+def build_layers(graph: Graph, memory: MemoryPlan, pool: ConstantPool) -> tuple[Layer, ...]:
+    """Every node in execution order; their constants go into ``pool``."""
+    return tuple(_layer(graph, memory, pool, index, node) for index, node in enumerate(graph.nodes))
+
+
+def _layer(graph: Graph, memory: MemoryPlan, pool: ConstantPool, index: int, node: Node) -> Layer:
+    spec = TABLE[node.op]
+    output = graph.tensors[node.output]
+    kernel_calls = spec.emit(prepare_node(graph, node))
+    known = len(pool.constants)
+    calls = []
+    for position, kernel_call in enumerate(kernel_calls):
+        label = f"{index:02d}" if len(kernel_calls) == 1 else f"{index:02d}_{position}"
+        calls.append(_call(graph, memory, pool, node, kernel_call, label))
+    return Layer(
+        index=index,
+        node=node,
+        title=f"{index:02d} {node.op} {comment(node.name)}",
+        facts=_facts(graph, node, spec),
+        places=_places(graph, memory, node) if calls else "a view of the same bytes: nothing to compute",
+        macs=_macs(graph, node),
+        constants=tuple(pool.constants[known:]),
+        calls=tuple(calls),
+        output_offset=memory.offsets[output.name],
+        output_bytes=output.bytes,
+    )
+
+
+def _macs(graph: Graph, node: Node) -> int:
+    return TABLE[node.op].cost(node.attrs, graph.input_tensors(node), graph.tensors[node.output]).macs
+
+
+def _dimensions(tensor: Tensor) -> str:
+    shape = tensor.shape[1:] if len(tensor.shape) > 1 and tensor.shape[0] == 1 else tensor.shape
+    return f"{'x'.join(map(str, shape)) or '1'} {_SHORT_TYPES[tensor.dtype]}"
+
+
+def _facts(graph: Graph, node: Node, spec: OpSpec) -> tuple[str, ...]:
+    maps = [graph.tensors[name] for name in graph.activation_inputs(node)]
+    facts = [" + ".join(map(_dimensions, maps)) + " -> " + _dimensions(graph.tensors[node.output])]
+    if spec.weight_axis is not None:
+        weights = graph.tensors[node.inputs[1]]
+        facts.append(f"weights s8 per {'tensor' if weights.quant.axis is None else 'channel'}")
+    macs = _macs(graph, node)
+    if macs:
+        facts.append(f"{macs / 1e6:.2f} MMAC" if macs >= 10_000 else f"{macs:,} MAC")
+    return tuple(facts)
+
+
+def _places(graph: Graph, memory: MemoryPlan, node: Node) -> str:
+    sources = ", ".join(f"@{memory.offsets[name]}" for name in graph.activation_inputs(node))
+    places = f"arena: in {sources}, out @{memory.offsets[node.output]}"
+    if node.name in memory.scratch:
+        places += f", scratch @{memory.scratch[node.name]}"
+    return places
+
+
+def _at(offset: int) -> str:
+    return f"arena + {offset}" if offset else "arena"
+
+
+def _call(
+    graph: Graph, memory: MemoryPlan, pool: ConstantPool, node: Node, kernel_call: KernelCall, label: str
+) -> Call:
+    """The struct and the statement of one kernel call; ``label`` numbers it within the library."""
+    arguments = [f"&k{label}"]
+    for position, argument in enumerate(kernel_call.arguments):
+        if isinstance(argument, np.ndarray):
+            arguments.append(pool.add(label, f"operand{position}", argument).name)
+            continue
+        tensor = graph.tensors[node.inputs[argument]]
+        if tensor.is_constant:
+            arguments.append(pool.add(label, f"operand{position}", tensor.data).name)
+        else:
+            arguments.append(_at(memory.offsets[tensor.name]))
+    arguments.append(_at(memory.offsets[node.output]))
+    if kernel_call.scratch_bytes is not None:
+        arguments.append(_at(memory.scratch[node.name]) if kernel_call.scratch_bytes else "NULL")
+    body = _wrap(_field_texts(kernel_call.fields, pool, label), 4)
+    return Call(
+        kernel=kernel_call.kernel,
+        struct=f"static const qmcu_{kernel_call.kernel}_t k{label} = {{\n{body}\n}};",
+        statement=f"qmcu_{kernel_call.kernel}({', '.join(arguments)});",
+    )
+
+
+def _field_texts(fields: tuple, pool: ConstantPool, label: str) -> list[str]:
+    """``.name = value`` per field, in the struct's order."""
+    return [f".{name} = {_value_text(name, value, pool, label)}" for name, value in fields]
+
+
+def _value_text(name: str, value: object, pool: ConstantPool, label: str) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, np.ndarray):
+        return pool.add(label, name, value).name
+    if isinstance(value, tuple):
+        if all(inner in _DIMENSIONS for inner, _ in value):  # sizes read better without names
+            return "{" + ", ".join(str(int(number)) for _, number in value) + "}"
+        inner = _field_texts(value, pool, label)
+        one_line = "{" + ", ".join(inner) + "}"
+        return one_line if len(one_line) < _LINE - 24 else "{\n" + _wrap(inner, 8) + "\n    }"
+    return str(int(value))
+
+
+def _wrap(items: list[str], indent: int) -> str:
+    """Items, each followed by a comma, filled into lines; a nested struct stands alone."""
+    margin = " " * indent
+    lines: list[str] = []
+    full = True
+    for item in items:
+        stands_alone = "{." in item or "\n" in item
+        if full or stands_alone or len(lines[-1]) + len(item) + 2 > _LINE:
+            lines.append(f"{margin}{item},")
+        else:
+            lines[-1] += f" {item},"
+        full = stands_alone
+    return "\n".join(lines)

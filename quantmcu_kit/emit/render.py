@@ -1,0 +1,284 @@
+"""Integer graph and plans -> {path: content} of the library. Pure: no clock, no path, nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import jinja2
+import numpy as np
+
+from quantmcu_kit import __version__
+from quantmcu_kit.emit.constants import Constant, ConstantPool, format_values
+from quantmcu_kit.emit.interface import Interface, build_interface
+from quantmcu_kit.emit.layers import Layer, build_layers
+from quantmcu_kit.emit.names import c_string, check_name, comment, paragraph, prototype
+from quantmcu_kit.emit.runtime_files import NAMESPACE, defined_symbols, needed_files, template_folder
+from quantmcu_kit.ir import manifest as manifests
+from quantmcu_kit.ir.contract import Golden, Preprocess
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import ARENA_ALIGNMENT, MemoryPlan
+from quantmcu_kit.ops.serialize import pack, save_graph
+
+Files = dict[str, "str | bytes"]
+_NO_TABLES = np.empty(0, np.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """What the templates read."""
+
+    name: str
+    graph: Graph
+    memory: MemoryPlan
+    board: str
+    interface: Interface
+    layers: tuple[Layer, ...]
+    constants: tuple[Constant, ...]
+    goldens: tuple[Golden, ...]
+    version: str = __version__
+    alignment: int = ARENA_ALIGNMENT
+
+    @property
+    def macro(self) -> str:
+        """Prefix of the library's macros."""
+        return self.name.upper()
+
+    @property
+    def model_name(self) -> str:
+        """The network's name, safe inside a comment."""
+        return comment(self.graph.name)
+
+    @property
+    def description(self) -> str:
+        """One line for library managers."""
+        return f"The neural network {self.model_name.replace(chr(34), chr(39))} as a self-contained integer C library"
+
+    @property
+    def figures(self) -> str:
+        """Board, memory and work, for banners."""
+        return (
+            f"board {self.board}   arena {self.memory.arena_bytes:,} B   "
+            f"constants {self.weights_bytes:,} B   {self.macs:,} MAC"
+        )
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The body of the run function: one line per kernel call, with the trace hook in a column of its own."""
+        calls = [(call, layer) for layer in self.layers for call in layer.calls]
+        width = max((len(call.statement) for call, _ in calls), default=0)
+        return tuple(
+            f"{call.statement:<{width}} TRACE({layer.index}, {layer.output_offset}, {layer.output_bytes});"
+            if call is layer.calls[-1]
+            else call.statement
+            for call, layer in calls
+        )
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """Stems of the kernels that are called, sorted."""
+        return tuple(sorted({call.kernel for layer in self.layers for call in layer.calls}))
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of constants in flash: those of the layers, and the tables for pixels."""
+        tables = self.interface.pixels.tables if self.takes_pixels and not self.interface.pixels.is_xor else _NO_TABLES
+        return sum(constant.bytes for constant in self.constants) + tables.nbytes
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one run."""
+        return sum(layer.macs for layer in self.layers)
+
+    @cached_property
+    def runtime(self) -> dict[str, str]:
+        """The runtime files that the kernels need."""
+        return needed_files(self.kernels)
+
+    @property
+    def runtime_symbols(self) -> tuple[str, ...]:
+        """External symbols of these files."""
+        return tuple(sorted(symbol for path, text in self.runtime.items() for symbol in _symbols(path, text)))
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether ``<name>_run`` exists."""
+        return self.interface.pixels is not None
+
+    @property
+    def example(self) -> str:
+        """Name of the example sketch."""
+        return f"{self.name}_image" if self.takes_pixels else f"{self.name}_input"
+
+    @cached_property
+    def picture(self) -> np.ndarray | None:
+        """Pixels of the first golden vector, where there is one and pixels lead to it."""
+        return self.interface.pixels.picture_of(self.goldens[0]) if self.goldens and self.takes_pixels else None
+
+
+def _symbols(path: str, text: str) -> tuple[str, ...]:
+    return defined_symbols(text) if path.endswith(".c") else ()
+
+
+def render(
+    graph: Graph,
+    memory: MemoryPlan,
+    *,
+    name: str,
+    board: str,
+    preprocess: Preprocess | None = None,
+    class_names: Sequence[str] = (),
+    goldens: Sequence[Golden] = (),
+) -> Files:
+    """The library as {path: content}.
+
+    Args:
+        graph: integer graph; its ports are int8.
+        memory: arena plan of ``graph``.
+        name: prefix of every symbol and file; see ``names.check_name``.
+        board: board id, for the banner and the manifest.
+        preprocess: makes ``<name>_run`` take uint8 pixels when the input is [1, h, w, 1 or 3].
+        class_names: one per element of the output vector, or empty.
+        goldens: inputs with their exact outputs, for the library's own test and its example.
+    """
+    check_name(name)
+    pool = ConstantPool(name)
+    library = Library(
+        name=name,
+        graph=graph,
+        memory=memory,
+        board=board,
+        interface=build_interface(name, graph, memory, preprocess, class_names),
+        layers=build_layers(graph, memory, pool),
+        constants=tuple(pool.constants),
+        goldens=tuple(goldens),
+    )
+    files = _source_files(library) | _test_files(library)
+    files[manifests.NETWORK_PATH] = save_graph(graph)
+    files[manifests.GOLDENS_PATH] = _pack_goldens(library)
+    paths = tuple(sorted([*files, manifests.PATH]))
+    digests = [hashlib.sha256(files[path]).hexdigest() for path in (manifests.NETWORK_PATH, manifests.GOLDENS_PATH)]
+    files[manifests.PATH] = manifests.to_json(_manifest(library, preprocess, *digests, paths))
+    return {path: files[path] for path in paths}
+
+
+@lru_cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template_folder()),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.globals["prototype"] = prototype
+    environment.filters |= {
+        "c_string": c_string,
+        "comment": comment,
+        "json": json.dumps,
+        "paragraph": paragraph,
+        "thousands": lambda number: f"{number:,}",
+        "values": format_values,
+    }
+    return environment
+
+
+def _source_files(library: Library) -> Files:
+    """Manifests, README, the public header, the network and the runtime."""
+    name = library.name
+    inner = f"src/{name}"
+    templates = {
+        "library.json": "library.json.j2",
+        "library.properties": "library.properties.j2",
+        "README.md": "README.md.j2",
+        "LICENSE": "LICENSE.j2",
+        f"src/{name}.h": "header.h.j2",
+        f"{inner}/{name}.c": "network.c.j2",
+        f"{inner}/static_arena.c": "static_arena.c.j2",
+        f"{inner}/weights.h": "weights.h.j2",
+        f"{inner}/weights.c": "weights.c.j2",
+        f"{inner}/{NAMESPACE}": "namespace.h.j2",
+    }
+    if library.takes_pixels:
+        templates |= {f"{inner}/preprocess.h": "preprocess.h.j2", f"{inner}/preprocess.c": "preprocess.c.j2"}
+    environment = _environment()
+    copied = {f"{inner}/{path}": text for path, text in library.runtime.items()}
+    return copied | {
+        path: environment.get_template(template).render(lib=library) for path, template in templates.items()
+    }
+
+
+def _test_files(library: Library) -> Files:
+    """The example sketch, and the test where there are golden vectors."""
+    folder = f"examples/{library.example}"
+    templates = {f"{folder}/{library.example}.ino": "example.ino.j2"}
+    if library.goldens:
+        templates[f"{folder}/example_input.h"] = "example_input.h.j2"
+        templates |= {
+            f"test/test_golden/{file}": f"{file}.j2"
+            for file in ("golden_vectors.h", "test_golden.h", "test_golden.c", "test_golden_arduino.cpp")
+        }
+    environment = _environment()
+    return {path: environment.get_template(template).render(lib=library) for path, template in templates.items()}
+
+
+def _pack_goldens(library: Library) -> bytes:
+    """Every golden input and output, stacked per port."""
+    stacks = {}
+    for kind in ("inputs", "outputs"):
+        for port, view in enumerate(getattr(library.interface, kind)):
+            arrays = [getattr(golden, kind)[port] for golden in library.goldens]
+            empty = np.empty((0, *view.tensor.shape[1:]), np.int8)
+            stacks[f"{kind}/{port}"] = np.concatenate(arrays) if arrays else empty
+    return pack(stacks)
+
+
+def _manifest(
+    library: Library, preprocess: Preprocess | None, network_sha256: str, goldens_sha256: str, paths: tuple[str, ...]
+) -> manifests.Manifest:
+    def entries(views: Sequence) -> tuple[manifests.PortEntry, ...]:
+        return tuple(
+            manifests.PortEntry(
+                view.name, view.model_name, view.tensor.shape, float(view.tensor.quant.s), view.zero_point, view.offset
+            )
+            for view in views
+        )
+
+    return manifests.Manifest(
+        generator=manifests.GENERATOR,
+        version=library.version,
+        name=library.name,
+        model_sha256=library.graph.sha256,
+        board=library.board,
+        preprocess=preprocess,
+        takes_pixels=library.takes_pixels,
+        inputs=entries(library.interface.inputs),
+        outputs=entries(library.interface.outputs),
+        class_names=library.interface.class_names,
+        arena_bytes=library.memory.arena_bytes,
+        arena_lower_bound_bytes=library.memory.lower_bound_bytes,
+        weights_bytes=library.weights_bytes,
+        macs=library.macs,
+        layers=tuple(_layer_entry(library, layer) for layer in library.layers),
+        network_sha256=network_sha256,
+        goldens_sha256=goldens_sha256,
+        files=paths,
+    )
+
+
+def _layer_entry(library: Library, layer: Layer) -> manifests.LayerEntry:
+    return manifests.LayerEntry(
+        index=layer.index,
+        op=layer.node.op,
+        name=layer.node.name,
+        kernels=tuple(call.kernel for call in layer.calls),
+        shape=library.graph.tensors[layer.node.output].shape,
+        macs=layer.macs,
+        weights_bytes=layer.weights_bytes,
+        arena_offset=layer.output_offset,
+        scratch_offset=library.memory.scratch.get(layer.node.name),
+    )

@@ -1,0 +1,94 @@
+"""The C runtime and the templates: where they lie, and which files a network needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+import quantmcu_kit
+from quantmcu_kit.errors import EXIT_ENVIRONMENT, QmkitError
+
+RUNTIME = "quantmcu"  # folder of the runtime, beside its configuration header
+CONFIG = "quantmcu_config.h"
+NAMESPACE = "quantmcu/namespace.h"  # the one file that a generated library replaces
+_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_DEFINITION = re.compile(r"^(?!static\b|typedef\b|#)[a-z][\w *]*?\b(qmcu_\w+)\([^;{]*\)\s*\{", re.MULTILINE)
+_IDENTIFIER = re.compile(r"\bqmcu_\w+")
+
+
+def runtime_root() -> Path:
+    """The ``platformio_lib`` folder: inside an installed wheel, or beside the package in a checkout."""
+    package = Path(quantmcu_kit.__file__).resolve().parent
+    for candidate in (package / "_platformio_lib", package.parent / "platformio_lib"):
+        if (candidate / "src" / CONFIG).is_file():
+            return candidate
+    raise QmkitError(
+        "runtime-missing",
+        "the C runtime is not part of this installation",
+        where=str(package),
+        why="platformio_lib is shipped inside the wheel, or lies beside quantmcu_kit in a checkout",
+        hint="install quantmcu-kit again",
+        exit_code=EXIT_ENVIRONMENT,
+    )
+
+
+def template_folder() -> Path:
+    """The folder of the Jinja2 templates."""
+    return runtime_root() / "templates"
+
+
+@lru_cache
+def _sources() -> dict[str, str]:
+    """Text of each runtime file by its path under ``src``, in sorted order."""
+    root = runtime_root() / "src"
+    paths = [path for path in root.rglob("*") if path.suffix in (".c", ".h", ".inc")]
+    named = sorted((path.relative_to(root).as_posix(), path) for path in paths)
+    return {name: path.read_text("utf-8") for name, path in named if name == CONFIG or name.startswith(f"{RUNTIME}/")}
+
+
+def defined_symbols(text: str) -> tuple[str, ...]:
+    """External functions that a runtime source defines, in order."""
+    return tuple(_DEFINITION.findall(_COMMENT.sub("", text)))
+
+
+def _included(path: str, text: str) -> list[str]:
+    folder = PurePosixPath(path).parent
+    found = []
+    for target in _INCLUDE.findall(text):
+        parts: list[str] = []
+        for part in (folder / target).parts:
+            if part == "..":
+                parts.pop()
+            else:
+                parts.append(part)
+        found.append("/".join(parts))
+    return found
+
+
+def needed_files(kernels: Iterable[str]) -> dict[str, str]:
+    """Runtime files for these kernels by path under ``src``: their sources, what these call, and every header read.
+
+    A source is needed when a needed source mentions a function that it defines: ``qmcu_foo`` is defined by the file
+    with ``qmcu_foo`` or, for a primitive, ``qmcu_foo__ref``.
+    """
+    sources = _sources()
+    definer = {
+        symbol: path for path, text in sources.items() if path.endswith(".c") for symbol in defined_symbols(text)
+    }
+    pending = [f"{RUNTIME}/kernels/{kernel}.c" for kernel in sorted(set(kernels))]
+    needed: set[str] = {CONFIG, NAMESPACE} if pending else set()
+    while pending:
+        path = pending.pop()
+        if path in needed:
+            continue
+        needed.add(path)
+        text = sources[path]
+        pending += _included(path, text)
+        if path.endswith(".c"):
+            mentioned = set(_IDENTIFIER.findall(_COMMENT.sub("", text)))
+            names = {name for mention in mentioned for name in (mention, f"{mention}__ref")}
+            pending += sorted(definer[name] for name in names if name in definer)
+    return {path: sources[path] for path in sorted(needed)}

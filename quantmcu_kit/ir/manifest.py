@@ -1,0 +1,98 @@
+"""What a generated library says about itself (``extras/qmkit.json``): written by emit, read by verify and the CLI."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.codec import decode, encode
+from quantmcu_kit.ir.contract import Preprocess
+
+GENERATOR = "qmkit"
+PATH = "extras/qmkit.json"
+NETWORK_PATH = "extras/network.zip"
+GOLDENS_PATH = "extras/goldens.zip"
+
+
+@dataclass(frozen=True)
+class PortEntry:
+    """An input or output: its C parameter, the model file's name, shape, quantization and arena offset in bytes."""
+
+    name: str
+    model_name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+    arena_offset: int
+
+
+@dataclass(frozen=True)
+class LayerEntry:
+    """A node of the network; offsets and sizes in bytes. ``kernels`` is empty for a view."""
+
+    index: int
+    op: str
+    name: str
+    kernels: tuple[str, ...]
+    shape: tuple[int, ...]
+    macs: int
+    weights_bytes: int
+    arena_offset: int
+    scratch_offset: int | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Facts of a generated library.
+
+    Attributes:
+        version: of the qmkit that wrote it.
+        model_sha256: of the ``.tflite`` file.
+        preprocess: how pixels become the input, None for networks that take no picture.
+        takes_pixels: whether ``<name>_run`` takes uint8 pixels; otherwise only ``<name>_run_quantized`` exists.
+        weights_bytes: constants in flash: weights, biases, requantization and lookup tables.
+        macs: multiply-accumulates per run.
+        network_sha256, goldens_sha256: of the archives in ``extras/``.
+        files: every path of the library, this one included.
+    """
+
+    generator: str
+    version: str
+    name: str
+    model_sha256: str
+    board: str
+    preprocess: Preprocess | None
+    takes_pixels: bool
+    inputs: tuple[PortEntry, ...]
+    outputs: tuple[PortEntry, ...]
+    class_names: tuple[str, ...]
+    arena_bytes: int
+    arena_lower_bound_bytes: int
+    weights_bytes: int
+    macs: int
+    layers: tuple[LayerEntry, ...]
+    network_sha256: str
+    goldens_sha256: str
+    files: tuple[str, ...]
+
+
+def to_json(manifest: Manifest) -> str:
+    """The manifest as JSON text."""
+    return json.dumps(encode(manifest), indent=2) + "\n"
+
+
+def from_json(text: str) -> Manifest:
+    """The manifest that :func:`to_json` wrote; raises ``not-a-library``."""
+    try:
+        manifest = decode(Manifest, json.loads(text))
+        if manifest.generator != GENERATOR:
+            raise ValueError(f"generator is {manifest.generator!r}")
+        return manifest
+    except (ValueError, RecursionError) as error:
+        raise QmkitError(
+            "not-a-library",
+            f"{PATH} is not the manifest of a library of this version of qmkit",
+            why=str(error),
+            hint="build the library again",
+        ) from error

@@ -1,0 +1,164 @@
+"""CONCATENATION along any axis but the batch.
+
+Integer semantics: bytes are copied where an input has the output's quantization, as TFLite requires of int8. Where it
+differs, as legacy uint8 allows, values are rescaled by the float32 rule of ``reference/concatenation.h``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tflite
+
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.types import Activation, Quant
+from quantmcu_kit.numerics.fixedpoint import round_half_away
+from quantmcu_kit.ops.geometry import decode_activation
+from quantmcu_kit.ops.lookup import INPUTS, check_ratio
+from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
+from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
+
+_TO_UINT8 = 128
+_MAX_RATIO = 2.0**22  # |q - zero_point| <= 255, so rescaled values stay below 2^31
+
+
+@dataclass(frozen=True)
+class Attrs:
+    """The axis along which inputs follow one another, from 0."""
+
+    axis: int
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One input.
+
+    Attributes:
+        row_bytes: consecutive bytes that go to each row of the output.
+        offset: where they begin within the row.
+        table: int8 [256] that rescales, as in ``ops.lookup``; None copies.
+    """
+
+    row_bytes: int
+    offset: int
+    table: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """The inputs as parts of ``rows`` rows of ``row_bytes`` bytes."""
+
+    axis: int
+    rows: int
+    row_bytes: int
+    parts: tuple[Part, ...]
+
+
+def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
+    """Attributes of a .tflite CONCATENATION."""
+    options = operator.options(tflite.ConcatenationOptions)
+    if decode_activation(options.FusedActivationFunction()) is not Activation.NONE:
+        raise QmkitError(
+            "unsupported-op",
+            f"CONCATENATION to {outputs[0].name!r} has a fused activation",
+            why="TFLite's kernel has none either",
+            hint="export the activation as an operator of its own",
+        )
+    axis = options.Axis()
+    return Attrs(axis + len(inputs[0].shape) if axis < 0 else axis)
+
+
+def infer(attrs: Attrs, *inputs: Tensor) -> Shape:
+    """The first input's shape with the sizes along the axis added up."""
+
+    def others(shape: Shape) -> Shape:
+        return shape[: attrs.axis] + shape[attrs.axis + 1 :]
+
+    first = inputs[0].shape
+    ranks_fit = all(len(x.shape) == len(first) for x in inputs) and 0 <= attrs.axis < len(first)
+    if not ranks_fit or any(others(x.shape) != others(first) for x in inputs):
+        raise QmkitError(
+            "bad-shape",
+            f"shapes {', '.join(str(list(x.shape)) for x in inputs)} cannot be concatenated along axis {attrs.axis}",
+            why="all other axes must have the same sizes",
+        )
+    return (*first[: attrs.axis], sum(x.shape[attrs.axis] for x in inputs), *first[attrs.axis + 1 :])
+
+
+def _concatenate(axis: int, arrays: list[np.ndarray]) -> np.ndarray:
+    """The arrays one behind the other; constants are repeated for each picture of a batch."""
+    batch = max(len(x) for x in arrays)
+    return np.concatenate([np.broadcast_to(x, (batch, *x.shape[1:])) for x in arrays], axis)
+
+
+def float_ref(attrs: Attrs, *inputs: np.ndarray) -> np.ndarray:
+    """The inputs one behind the other."""
+    return _concatenate(attrs.axis, list(inputs))
+
+
+def _rescaling_table(x: Quant, output: Tensor) -> np.ndarray:
+    """int8 [256]: TFLite's rule in uint8 terms, step by step in float32."""
+    y = output.quant
+    check_ratio(float(x.s) / float(y.s), _MAX_RATIO, output)
+    scale = np.float32(x.s) * (np.float32(1) / np.float32(y.s))
+    bias = np.float32(-(x.z + _TO_UINT8)) * scale
+    scaled = (INPUTS.astype(np.int32) + _TO_UINT8).astype(np.float32) * scale + bias
+    rounded = np.array([round_half_away(float(value)) for value in scaled])
+    return np.clip(rounded + y.z, INT8_MIN, INT8_MAX).astype(np.int8)
+
+
+def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
+    """Where each input goes, and its table."""
+    inner = int(np.prod(output.shape[attrs.axis + 1 :], dtype=np.int64))
+    parts = []
+    offset = 0
+    for x in inputs:
+        table = None if x.quant.same_as(output.quant) else _rescaling_table(x.quant, output)
+        parts.append(Part(x.shape[attrs.axis] * inner, offset, table))
+        offset += parts[-1].row_bytes
+    return Params(attrs.axis, output.elements // offset, offset, tuple(parts))
+
+
+def int_ref(params: Params, *inputs: np.ndarray) -> np.ndarray:
+    """int8 inputs, rescaled where their quantization differs, one behind the other."""
+    arrays = [
+        x if part.table is None else part.table[x.view(np.uint8)] for x, part in zip(inputs, params.parts, strict=True)
+    ]
+    return _concatenate(params.axis, arrays)
+
+
+def emit(params: Params) -> tuple[KernelCall, ...]:
+    """One ``qmcu_concatenation`` per input."""
+    calls = []
+    for index, part in enumerate(params.parts):
+        fields = (
+            ("rows", params.rows),
+            ("row_bytes", part.row_bytes),
+            ("out_row_bytes", params.row_bytes),
+            ("out_offset", part.offset),
+            ("table", part.table),
+        )
+        calls.append(KernelCall("concatenation", fields, (index,)))
+    return tuple(calls)
+
+
+def batch_stays(attrs: Attrs, *inputs: Tensor) -> bool:
+    """Feature maps can be concatenated along any axis but the first, the batch."""
+    return attrs.axis != 0
+
+
+SPEC = OpSpec(
+    "CONCATENATION",
+    Attrs,
+    decode,
+    infer,
+    float_ref,
+    prepare,
+    int_ref,
+    elementwise_cost,
+    emit,
+    constraints=(batch_stays,),
+    output_quant=OutputQuant.SAME,
+)

@@ -1,0 +1,62 @@
+"""What operators on single int8 values share: a table of 256 results, computed once, and the kernel ``lookup``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.types import Quant
+from quantmcu_kit.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from quantmcu_kit.ops.spec import KernelCall
+
+INPUTS = np.arange(256, dtype=np.uint8).view(np.int8)  # every int8 value, in the order of a table's entries
+_MAX_RATIO = 2.0**22  # then the shift is at most 23, and |q - zero_point| · 2^23 <= 255 · 2^23 < 2^31
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """int8 results [256], entry i for the input whose bits are i, and how many values the map has."""
+
+    table: np.ndarray
+    count: int
+
+
+def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
+    """int8 [n, ...] -> int8 of the same shape."""
+    return params.table[x.view(np.uint8)]
+
+
+def emit(params: Params) -> tuple[KernelCall, ...]:
+    """One ``qmcu_lookup``."""
+    return (table_call(params.table, params.count, 0),)
+
+
+def table_call(table: np.ndarray, count: int, argument: int) -> KernelCall:
+    """``qmcu_lookup`` of ``count`` values of input number ``argument``."""
+    return KernelCall("lookup", (("count", count), ("table", table)), (argument,))
+
+
+def check_ratio(ratio: float, limit: float, output: Tensor) -> None:
+    """Raise ``bad-quantization`` when the output's scale is so small that rescaling by ``ratio`` overflows 32 bits."""
+    if not ratio < limit:
+        raise QmkitError(
+            "bad-quantization",
+            f"{output.name!r} has a scale of {float(output.quant.s):g}, far below that of what it is computed from",
+            why=f"values would be multiplied by {ratio:g}; the 32-bit kernels allow less than {limit:g}",
+            hint="quantize the network again on representative pictures; such a map is constant on the ones used",
+        )
+
+
+def requantize_table(x: Quant, output: Tensor, ratio: float, low: int, high: int) -> np.ndarray:
+    """clamp(Zo + round((q - Zx) · ratio), low, high) for every int8 q, with TFLite's two roundings.
+
+    Args:
+        ratio: scale of x / scale of the output, in the precision of the operator.
+    """
+    check_ratio(ratio, _MAX_RATIO, output)
+    multiplier, shift = quantize_multiplier(ratio)
+    rescaled = multiply_by_quantized_multiplier(INPUTS.astype(np.int64) - x.z, multiplier, shift)
+    return np.clip(rescaled + output.quant.z, low, high).astype(np.int8)

@@ -1,0 +1,39 @@
+"""QUANTIZE: the same real values under another scale and zero-point. Floats are quantized by the network's ports.
+
+Integer semantics: TFLite ``reference/requantize.h``. The change from uint8 to int8 happened at import.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ops import lookup
+from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
+from quantmcu_kit.ops.spec import Inputs, NoAttrs, OpSpec, elementwise_cost, no_attrs, same_shape
+
+
+def float_ref(attrs: NoAttrs, x: np.ndarray) -> np.ndarray:
+    """The real values as they are."""
+    return x.astype(np.float32)
+
+
+def prepare(attrs: NoAttrs, inputs: Inputs, output: Tensor) -> lookup.Params:
+    """The table of requantized values."""
+    x = inputs[0].quant
+    ratio = float(x.s) / float(output.quant.s)
+    return lookup.Params(lookup.requantize_table(x, output, ratio, INT8_MIN, INT8_MAX), output.elements)
+
+
+SPEC = OpSpec(
+    "QUANTIZE",
+    NoAttrs,
+    no_attrs,
+    same_shape,
+    float_ref,
+    prepare,
+    lookup.int_ref,
+    elementwise_cost,
+    lookup.emit,
+    in_place=True,
+)

@@ -1,0 +1,212 @@
+"""Read this first: the whole way from a .tflite file to a library, one stage after another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from quantmcu_kit import calibrate, emit, memory, passes, quantize, tflite
+from quantmcu_kit.boards.catalog import Board, find
+from quantmcu_kit.calibrate import Dataset
+from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir import manifest as manifests
+from quantmcu_kit.ir.contract import Golden, Preprocess
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.manifest import Manifest
+from quantmcu_kit.ir.plans import Calibration, PrecisionPlan, TensorStats
+from quantmcu_kit.ops.interpret import Interpreter
+from quantmcu_kit.options import Options
+from quantmcu_kit.tflite.kinds import ModelKind
+
+Progress = Callable[[str, int, int], None]
+
+MAX_MODEL_BYTES = 256 * 1024 * 1024  # far beyond any microcontroller's flash
+BATCH = 16  # pictures decoded, observed or simulated at a time
+GOLDENS = 4  # golden vectors in a library
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model file and the cleaned graph that it holds, float or integer.
+
+    Attributes:
+        name: C identifier made of the file's name.
+        kind: how the file came.
+    """
+
+    path: Path
+    name: str
+    data: bytes
+    kind: ModelKind
+    graph: Graph
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the network is quantized already."""
+        return all(not tensor.dtype.is_float for tensor in self.graph.feature_maps())
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one input sample as the graph takes it, without the batch axis."""
+        return self.graph.tensors[self.graph.inputs[0].tensor].shape[1:]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """An integer graph, how pixels enter it, and a few inputs with their exact outputs."""
+
+    graph: Graph
+    preprocess: Preprocess | None
+    class_names: tuple[str, ...]
+    goldens: tuple[Golden, ...]
+    calibration_pictures: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Build:
+    """A library, rendered but not yet written, and what is to be said about it."""
+
+    board: Board
+    quantized: Quantized
+    manifest: Manifest
+    footprint: Footprint
+    files: Mapping[str, str | bytes]
+
+    @property
+    def fits(self) -> bool:
+        """Whether arena, stack and flash fit what the board's core leaves."""
+        return (
+            self.footprint.ram_bytes <= self.board.free_ram_bytes
+            and self.footprint.flash_bytes <= self.board.free_flash_bytes
+        )
+
+
+def load_model(path: Path) -> Model:
+    """Read, import and simplify a model file."""
+    data = _read(path)
+    graph = tflite.load(data, name=path.stem, where=path.name)
+    kind = tflite.classify(graph)
+    return Model(path, _identifier(path.stem), data, kind, passes.run_all(graph))
+
+
+def build(model: Model, options: Options, progress: Progress = _silent) -> Build:
+    """The whole flow. Nothing is written: see :func:`emit.write`."""
+    board = find(options.board)
+    quantized = quantize_model(model, options, progress)
+    plan = memory.plan(quantized.graph)
+    progress("emit", 0, 1)
+    files = emit.render(
+        quantized.graph,
+        plan,
+        name=options.name or model.name,
+        board=board.id,
+        preprocess=quantized.preprocess,
+        class_names=quantized.class_names,
+        goldens=quantized.goldens,
+    )
+    progress("emit", 1, 1)
+    manifest = manifests.from_json(files[manifests.PATH])
+    return Build(board, quantized, manifest, estimate_footprint(manifest), files)
+
+
+def quantize_model(model: Model, options: Options, progress: Progress = _silent) -> Quantized:
+    """Calibrate and quantize a float model; an integer one keeps its own parameters."""
+    dataset = find_dataset(model, options.images)
+    preprocess = calibrate.resolve_preprocess(
+        model.graph, preprocess=options.preprocess, normalisation=options.normalisation
+    )
+    graph, pictures, warnings = model.graph, 0, ()
+    if not model.is_integer:
+        if dataset is None:
+            raise _needs_pictures(model)
+        calibration, warnings = calibrate.observe(
+            model.data, model.graph, dataset, preprocess, limit=options.limit, progress=progress
+        )
+        pictures = calibration.pictures
+        precision = PrecisionPlan(default=options.bits)
+        graph = quantize.apply(graph, calibration, precision, quantize.Settings(range_method=options.range))
+    goldens = _goldens(graph, dataset, preprocess)
+    names = dataset.class_names if dataset else ()
+    return Quantized(graph, preprocess, names, goldens, pictures, tuple(warnings))
+
+
+def sized_graph(model: Model) -> Graph:
+    """The integer graph that a build would have, for its sizes alone: float maps get the nominal range [-1, 1]."""
+    stats = {
+        tensor.name: TensorStats(-1.0, 1.0, np.ones(2, np.int64), -1.0, 1.0, np.zeros((*tensor.shape, 1)[-2]))
+        for tensor in model.graph.feature_maps()
+    }
+    return quantize.apply(model.graph, Calibration(stats, 0), PrecisionPlan(), quantize.Settings("minmax"))
+
+
+def find_dataset(model: Model, images: Path | None) -> Dataset | None:
+    """The user's pictures, else the folder ``images`` beside the model, else None."""
+    beside = model.path.parent / "images"
+    if images is None and not beside.is_dir():
+        return None
+    return calibrate.open_dataset(images or beside, model.sample_shape)
+
+
+def _goldens(graph: Graph, dataset: Dataset | None, preprocess: Preprocess | None) -> tuple[Golden, ...]:
+    """Golden vectors of the user's first pictures, or of reproducible noise where there are none."""
+    shapes = [graph.tensors[port.tensor].shape for port in graph.inputs]
+    if dataset is not None and len(shapes) == 1:
+        samples = next(dataset.batches(GOLDENS, limit=GOLDENS)).data
+        inputs = [calibrate.quantized_inputs(graph, samples, preprocess)]
+    else:
+        generator = np.random.default_rng(0)
+        inputs = [generator.integers(-128, 128, (GOLDENS, *shape[1:])).astype(np.int8) for shape in shapes]
+    names = [port.tensor for port in graph.inputs]
+    outputs = Interpreter(graph, integer=True).run(dict(zip(names, inputs, strict=True)))
+    return tuple(
+        Golden(_rows(inputs, index), _rows([outputs[port.tensor] for port in graph.outputs], index))
+        for index in range(len(inputs[0]))
+    )
+
+
+def _rows(arrays: Sequence[np.ndarray], index: int) -> tuple[np.ndarray, ...]:
+    return tuple(array[index : index + 1] for array in arrays)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_MODEL_BYTES:
+            raise QmkitError(
+                "model-too-large",
+                f"{path.name} has {size:,} bytes",
+                why=f"models up to {MAX_MODEL_BYTES:,} bytes are read; boards hold a few megabytes",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise QmkitError(
+            "no-such-model",
+            f"cannot read {path}",
+            why=error.strerror or str(error),
+            hint="give the path of a .tflite file",
+        ) from None
+
+
+def _identifier(stem: str) -> str:
+    """A C identifier close to a file's name: ``MobileNet-v2.0`` becomes ``mobilenet_v2_0``."""
+    name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
+    return name if name[:1].isalpha() else f"net_{name}".rstrip("_")
+
+
+def _needs_pictures(model: Model) -> QmkitError:
+    return QmkitError(
+        "no-pictures",
+        f"{model.path.name} is a {model.kind.value} model and needs pictures to calibrate on",
+        why="the ranges of its feature maps are found by running it on inputs like those it will see",
+        hint="add --images FOLDER, or put an images/ folder beside the model",
+    )

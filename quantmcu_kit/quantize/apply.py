@@ -1,0 +1,114 @@
+"""Float graph x calibration x precision -> integer graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.check import check
+from quantmcu_kit.ir.graph import Graph, Node, Tensor
+from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
+from quantmcu_kit.ir.types import DType, Quant
+from quantmcu_kit.ops.spec import OutputQuant
+from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.quantize.bias_correct import mean_shift
+from quantmcu_kit.quantize.ranges import choose_range, quant_of_range
+from quantmcu_kit.quantize.ties import tie_groups
+from quantmcu_kit.quantize.weights import least_scale, quantize_bias, quantize_weights
+
+UNIT = Quant.per_tensor(1 / 256, -128)  # probabilities, as TFLite fixes them for SOFTMAX and LOGISTIC
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to quantize.
+
+    Attributes:
+        range_method: see :func:`ranges.choose_range`.
+        bias_correction: take back the mean shift of rounded weights.
+    """
+
+    range_method: str = "mse"
+    bias_correction: bool = True
+
+
+def apply(graph: Graph, calibration: Calibration, precision: PrecisionPlan, settings: Settings) -> Graph:
+    """The integer graph; an integer graph comes back as it is."""
+    if all(not tensor.dtype.is_float for tensor in graph.feature_maps()):
+        return graph
+    if precision != PrecisionPlan(default=8):
+        raise QmkitError("unsupported-precision", "feature maps and weights have 8 bits", hint="--bits 8")
+    quants = _map_quants(graph, calibration, settings)
+    tensors = {
+        name: dataclasses.replace(tensor, dtype=DType.I8, quant=quants[name]) if name in quants else tensor
+        for name, tensor in graph.tensors.items()
+    }
+    nodes = []
+    for node in graph.nodes:
+        if TABLE[node.op].weight_axis is None:
+            new_inputs = _constants(graph, node, tensors)
+        else:
+            new_inputs = _weights(graph, node, quants, calibration, settings, tensors)
+        nodes.append(dataclasses.replace(node, inputs=new_inputs))
+    return check(graph.replace(nodes=nodes, tensors=tensors))
+
+
+def _map_quants(graph: Graph, calibration: Calibration, settings: Settings) -> dict[str, Quant]:
+    """Quantization of each float feature map."""
+    fixed = {node.output for node in graph.nodes if TABLE[node.op].output_quant is OutputQuant.UNIT}
+    quants: dict[str, Quant] = {}
+    for group in tie_groups(graph):
+        members = [name for name in group if graph.tensors[name].dtype.is_float]
+        if fixed & set(members):
+            quants.update(dict.fromkeys(members, UNIT))
+            continue
+        ranges = [choose_range(calibration.tensors[name], settings.range_method) for name in members]
+        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+        quants.update(dict.fromkeys(members, quant_of_range(low, high)))
+    return quants
+
+
+def _weights(
+    graph: Graph,
+    node: Node,
+    quants: Mapping[str, Quant],
+    calibration: Calibration,
+    settings: Settings,
+    tensors: dict[str, Tensor],
+) -> tuple[str | None, ...]:
+    """Quantize a weighted node's constants into ``tensors``, under names of the node's own; returns its new inputs."""
+    x_name, weights_name, *rest = node.inputs
+    real = graph.tensors[weights_name].data.astype(np.float32)
+    bias_name = rest[0] if rest else None
+    axis = TABLE[node.op].weight_axis
+    bias = np.zeros(real.shape[axis]) if bias_name is None else graph.tensors[bias_name].data.reshape(-1).astype(float)
+    in_scale = float(quants[x_name].s)
+    values, quant = quantize_weights(real, axis, least_scale(bias, in_scale))
+    if settings.bias_correction:
+        mean = calibration.tensors[x_name].channel_mean
+        bias = bias - mean_shift(quant.dequantize(values) - real, mean, node.op)
+    bias_values, bias_quant = quantize_bias(bias, in_scale, quant)
+    weights = Tensor(f"{node.name}/weights", real.shape, DType.I8, quant, values)
+    offsets = Tensor(f"{node.name}/bias", bias_values.shape, DType.I32, bias_quant, bias_values)
+    tensors |= {weights.name: weights, offsets.name: offsets}
+    return (x_name, weights.name, offsets.name)
+
+
+def _constants(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tuple[str | None, ...]:
+    """Quantize the float constants that a node computes with (an operand of ADD, say) over their own range."""
+    names = []
+    for position, name in enumerate(node.inputs):
+        tensor = None if name is None else graph.tensors[name]
+        if tensor is None or not tensor.is_constant or not tensor.dtype.is_float:
+            names.append(name)
+            continue
+        quant = quant_of_range(min(float(tensor.data.min()), 0.0), max(float(tensor.data.max()), 0.0))
+        values = quant.quantize(tensor.data, -128, 127).astype(np.int8)
+        new = Tensor(f"{node.name}/constant{position}", tensor.shape, DType.I8, quant, values)
+        tensors[new.name] = new
+        names.append(new.name)
+    return tuple(names)

@@ -1,0 +1,55 @@
+/* runner.c: runs a generated library on inputs from standard input, until these end, and writes the outputs to standard
+ * output; both are raw bytes without separators. With tracing, a record precedes for each layer: int32 index, int32
+ * size, bytes. runner_config.h, written beside this file, names the library's functions and sizes. */
+#include "runner_config.h"
+
+#include <stdio.h>
+#include <string.h>
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#endif
+
+enum { RUNS = 0, SHORT_INPUT = 3, LIBRARY_ERROR = 4, WRITE_ERROR = 5 };
+
+#define ARENA_FILL 0xA5 /* a run must not depend on what an earlier one left */
+
+__attribute__((aligned(ARENA_ALIGNMENT))) static int8_t arena[ARENA_BYTES];
+static int8_t input[INPUT_BYTES];
+static int8_t output[OUTPUT_BYTES];
+
+#ifdef TRACE_FUNCTION
+void TRACE_FUNCTION(int layer, const int8_t *data, size_t bytes)
+{
+    const int32_t header[2] = {(int32_t)layer, (int32_t)bytes};
+    fwrite(header, sizeof header, 1, stdout);
+    fwrite(data, 1, bytes, stdout);
+}
+#endif
+
+static int run(int is_pixels)
+{
+    memset(arena, ARENA_FILL, sizeof arena);
+    return is_pixels ? RUN_PIXELS : RUN_QUANTIZED;
+}
+
+int main(int argc, char **argv)
+{
+    const int is_pixels = argc > 1 && strcmp(argv[1], "pixels") == 0;
+    size_t got;
+#ifdef _WIN32
+    _setmode(_fileno(stdin), _O_BINARY);
+    _setmode(_fileno(stdout), _O_BINARY);
+#endif
+    while ((got = fread(input, 1, sizeof input, stdin)) == sizeof input) {
+        const int status = run(is_pixels);
+        if (status != 0) {
+            fprintf(stderr, "the library returned %d\n", status);
+            return LIBRARY_ERROR;
+        }
+        if (fwrite(output, 1, sizeof output, stdout) != sizeof output) {
+            return WRITE_ERROR;
+        }
+    }
+    return got == 0 ? RUNS : SHORT_INPUT;
+}

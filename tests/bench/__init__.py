@@ -1,0 +1,1 @@
+"""Benchmarks: each module prints a table and writes its rows to build/bench/<name>.json."""

@@ -1,0 +1,55 @@
+"""Code of the C runtime on a Cortex-M4 at -Os. ``--write`` refreshes platformio_lib/code_size.toml."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.results import ROOT, Results
+from tests.support import arm
+
+RUNTIME = ROOT / "platformio_lib" / "src"
+TABLE = ROOT / "platformio_lib" / "code_size.toml"
+HEADER = """\
+# Bytes on a Cortex-M4 at -Os (arm-none-eabi-gcc 12), for the estimate of `qmkit build`.
+# Written by `make bench-code-size`, held against the compiler by tests/budget/test_code_size.py.
+
+# The run function of a network: fixed part, and each kernel call.
+[network]
+fixed = 500
+per_call = 26
+"""
+
+
+def measure() -> tuple[dict[str, int], dict[str, int]]:
+    """(code by source stem, bytes of the parameter struct by kernel)."""
+    with tempfile.TemporaryDirectory() as folder:
+        sources = sorted((RUNTIME / "quantmcu").rglob("*.c"))
+        objects = [arm.compile_object(source, Path(folder, f"{source.stem}.o"), RUNTIME) for source in sources]
+        code = {stem: text for stem, (text, _) in arm.sizes(objects).items()}
+        structs = []
+        for header in sorted((RUNTIME / "quantmcu" / "kernels").glob("*.h")):
+            probe = Path(folder, f"{header.stem}.c")
+            probe.write_text(f'#include "{header}"\nchar probe[sizeof(qmcu_{header.stem}_t)];\n')
+            structs.append(arm.compile_object(probe, Path(folder, f"{header.stem}.struct.o"), RUNTIME))
+        parameters = {stem.removesuffix(".struct"): zeroed for stem, (_, zeroed) in arm.sizes(structs).items()}
+    return code, parameters
+
+
+def main() -> None:
+    """Print the table, and write it when asked to."""
+    code, parameters = measure()
+    results = Results("code_size", [("file", 28), ("code", 8), ("parameters", 12)])
+    for stem in sorted(code):
+        results.add(file=stem, code=code[stem], parameters=parameters.get(stem, 0))
+    if "--write" in sys.argv:
+        sections = [("runtime", code), ("parameters", parameters)]
+        lines = [HEADER]
+        for title, table in sections:
+            lines += [f"[{title}]", *(f"{stem} = {size}" for stem, size in sorted(table.items())), ""]
+        TABLE.write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

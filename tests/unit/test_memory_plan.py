@@ -1,0 +1,114 @@
+"""Lifetimes of a graph's maps: views, results in place, scratch, and what must survive."""
+
+import pytest
+
+from quantmcu_kit import memory
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.types import Activation
+from quantmcu_kit.memory.liveness import find_lifetimes
+from quantmcu_kit.ops import add, reshape
+from quantmcu_kit.ops.spec import NoAttrs
+from tests.support.small_graphs import GraphBuilder, conv_chain
+
+MAP = (1, 8, 8, 4)
+ADD = add.Attrs(Activation.NONE)
+
+
+def lifetimes(graph: Graph) -> dict[str, tuple[int, int]]:
+    """(first, last) of the block that holds each feature map."""
+    found = find_lifetimes(graph)
+    return {name: (found.blocks[index].first, found.blocks[index].last) for name, index in found.maps.items()}
+
+
+def test_every_map_of_a_chain_lives_from_its_writer_to_its_reader():
+    assert lifetimes(conv_chain()) == {"picture": (0, 0), "stem": (0, 1), "block/reduce": (1, 2), "head": (2, 2)}
+
+
+def test_scratch_lives_for_one_step():
+    found = find_lifetimes(conv_chain())
+    blocks = {name: found.blocks[index] for name, index in found.scratch.items()}
+    assert {name: (block.size, block.first, block.last) for name, block in blocks.items()} == {
+        "stem": (3 * 3 * 3, 0, 0),
+        "block/reduce": (3 * 3 * 4, 1, 1),
+    }
+
+
+def residual(outputs: tuple[str, ...] = ("sum",)) -> Graph:
+    """x -> a -> b, sum = a + b: a outlives b's computation."""
+    builder = GraphBuilder()
+    builder.feature_map("x", MAP)
+    builder.conv("x", "a", 4)
+    builder.conv("a", "b", 4)
+    builder.node("ADD", "sum", MAP, ADD, "a", "b")
+    return builder.build(("x",), outputs)
+
+
+def test_sum_takes_over_an_operand_that_dies():
+    plan = memory.plan(residual())
+    assert plan.offsets["sum"] == plan.offsets["a"]
+    # x, a | a, b | a=sum, b: two maps of 256 bytes and the largest window of scratch.
+    assert plan.arena_bytes == plan.lower_bound_bytes == 256 + 256 + 48
+
+
+def test_sum_leaves_an_operand_that_is_an_output():
+    plan = memory.plan(residual(outputs=("a", "sum")))
+    assert plan.offsets["sum"] == plan.offsets["b"]
+    assert lifetimes(residual(outputs=("a", "sum")))["a"] == (0, 2)
+
+
+def test_sum_gets_its_own_block_when_both_operands_survive():
+    graph = residual(outputs=("a", "b", "sum"))
+    plan = memory.plan(graph)
+    assert len({plan.offsets[name] for name in ("a", "b", "sum")}) == 3
+
+
+def test_result_in_place_must_have_the_operands_size():
+    builder = GraphBuilder()
+    builder.feature_map("x", MAP)
+    builder.feature_map("per_channel", (1, 4))
+    builder.node("ADD", "sum", MAP, ADD, "per_channel", "x")
+    plan = memory.plan(builder.build(("x", "per_channel"), ("sum",)))
+    assert plan.offsets["sum"] == plan.offsets["x"] != plan.offsets["per_channel"]
+
+
+def test_network_input_may_be_overwritten_by_its_last_reader():
+    builder = GraphBuilder()
+    builder.feature_map("x", MAP)
+    builder.node("RELU", "y", MAP, NoAttrs(), "x", like="x")
+    plan = memory.plan(builder.build(("x",), ("y",)))
+    assert plan.offsets["y"] == plan.offsets["x"] == 0
+    assert plan.arena_bytes == 256
+
+
+def reshaped(outputs: tuple[str, ...]) -> Graph:
+    """a -> view -> relu, while a is read again at the end."""
+    builder = GraphBuilder()
+    builder.feature_map("x", MAP)
+    builder.conv("x", "a", 4)
+    builder.node("RESHAPE", "view", (1, 256), reshape.Attrs((1, 256)), "a", like="a")
+    builder.node("RELU", "y", (1, 256), NoAttrs(), "view", like="a")
+    builder.conv("a", "z", 4)
+    return builder.build(("x",), outputs)
+
+
+def test_view_shares_its_sources_block_and_keeps_it_alive():
+    graph = reshaped(("y", "z"))
+    plan = memory.plan(graph)
+    assert plan.offsets["view"] == plan.offsets["a"]
+    assert plan.offsets["y"] != plan.offsets["a"], "a is read again after the view: RELU must not overwrite it"
+
+
+@pytest.mark.parametrize("name", ["x", "a", "view", "y", "z"])
+def test_every_map_has_a_place_inside_the_arena(name):
+    graph = reshaped(("y", "z"))
+    plan = memory.plan(graph)
+    assert 0 <= plan.offsets[name] <= plan.arena_bytes - graph.tensors[name].bytes
+
+
+def test_output_that_is_the_input_stays_whole():
+    builder = GraphBuilder()
+    builder.feature_map("x", MAP)
+    builder.conv("x", "y", 4)
+    assert lifetimes(builder.build(("x",), ("x", "y"))) == {"x": (0, 0), "y": (0, 0)}
+    plan = memory.plan(builder.build(("x",), ("x", "y")))
+    assert plan.offsets["x"] != plan.offsets["y"]
