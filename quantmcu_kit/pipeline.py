@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from quantmcu_kit import calibrate, emit, memory, passes, quantize, tflite
 from quantmcu_kit.boards.catalog import Board, find
 from quantmcu_kit.calibrate import Dataset
+from quantmcu_kit.emit.names import library_name
 from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
@@ -95,8 +95,11 @@ def load_model(path: Path) -> Model:
     """Read, import and simplify a model file."""
     data = _read(path)
     graph = tflite.load(data, name=path.stem, where=path.name)
-    kind = tflite.classify(graph)
-    return Model(path, _identifier(path.stem), data, kind, passes.run_all(graph))
+    try:
+        cleaned = passes.run_all(graph)
+    except QmkitError as error:
+        raise error.located(path.name) from None
+    return Model(path, library_name(path.stem), data, tflite.classify(graph), cleaned)
 
 
 def build(model: Model, options: Options, progress: Progress = _silent) -> Build:
@@ -136,8 +139,8 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
         precision = PrecisionPlan(default=options.bits)
         graph = quantize.apply(graph, calibration, precision, quantize.Settings(range_method=options.range))
     goldens = _goldens(graph, dataset, preprocess)
-    names = dataset.class_names if dataset else ()
-    return Quantized(graph, preprocess, names, goldens, pictures, tuple(warnings))
+    names, complaint = _class_names(graph, dataset)
+    return Quantized(graph, preprocess, names, goldens, pictures, (*warnings, *complaint))
 
 
 def sized_graph(model: Model) -> Graph:
@@ -155,6 +158,15 @@ def find_dataset(model: Model, images: Path | None) -> Dataset | None:
     if images is None and not beside.is_dir():
         return None
     return calibrate.open_dataset(images or beside, model.sample_shape)
+
+
+def _class_names(graph: Graph, dataset: Dataset | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The data set's class names where they fit the network's output, and a warning where they do not."""
+    names = dataset.class_names if dataset else ()
+    classes = emit.class_count(graph)
+    if not names or len(names) == classes:
+        return names, ()
+    return (), (f"labels.txt names {len(names)} classes, the network has {classes or 'no class vector'}: names left out",)
 
 
 def _goldens(graph: Graph, dataset: Dataset | None, preprocess: Preprocess | None) -> tuple[Golden, ...]:
@@ -195,12 +207,6 @@ def _read(path: Path) -> bytes:
             why=error.strerror or str(error),
             hint="give the path of a .tflite file",
         ) from None
-
-
-def _identifier(stem: str) -> str:
-    """A C identifier close to a file's name: ``MobileNet-v2.0`` becomes ``mobilenet_v2_0``."""
-    name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")
-    return name if name[:1].isalpha() else f"net_{name}".rstrip("_")
 
 
 def _needs_pictures(model: Model) -> QmkitError:

@@ -149,10 +149,14 @@ def _call(
     arguments.append(_at(memory.offsets[node.output]))
     if kernel_call.scratch_bytes is not None:
         arguments.append(_at(memory.scratch[node.name]) if kernel_call.scratch_bytes else "NULL")
-    body = _wrap(_field_texts(kernel_call.fields, pool, label), 4)
+    head = f"static const qmcu_{kernel_call.kernel}_t k{label} = {{"
+    fields = _field_texts(kernel_call.fields, pool, label)
+    body = ", ".join(fields)
+    if len(head) + len(body) + 2 > _LINE or "\n" in body:
+        body = f"\n{_wrap(fields, 4)}\n"
     return Call(
         kernel=kernel_call.kernel,
-        struct=f"static const qmcu_{kernel_call.kernel}_t k{label} = {{\n{body}\n}};",
+        struct=f"{head}{body}}};",
         statement=f"qmcu_{kernel_call.kernel}({', '.join(arguments)});",
     )
 

@@ -79,12 +79,10 @@ def _refuse_foreign_files(target: Path) -> None:
         )
 
 
-def _written_before(target: Path) -> set[str]:
+def _written_before(target: Path) -> frozenset[str]:
     """Paths that the library in ``target`` consists of; none if there is no library."""
-    try:
-        return set(manifests.from_json((target / manifests.PATH).read_text("utf-8")).files)
-    except (FileNotFoundError, NotADirectoryError, UnicodeError, QmkitError):
-        return set()
+    manifest = target / manifests.PATH
+    return manifests.listed_files(manifest.read_text("utf-8", "replace")) if manifest.is_file() else frozenset()
 
 
 def _write_all(files: Mapping[str, str | bytes], folder: Path) -> None:

@@ -79,8 +79,13 @@ def comment(text: str, limit: int = 60) -> str:
 
 
 def paragraph(text: str) -> str:
-    """``text`` wrapped into the middle lines of a block comment."""
-    return "\n".join(f" * {line}" for line in textwrap.wrap(text, 115, break_on_hyphens=False))
+    """``text`` wrapped into whole lines inside a block comment."""
+    return "".join(f" * {line}\n" for line in textwrap.wrap(text, 115, break_on_hyphens=False))
+
+
+def block_comment(text: str) -> str:
+    """``text`` wrapped into a block comment of whole lines."""
+    return "/* " + paragraph(text).removeprefix(" * ").rstrip("\n") + " */\n"
 
 
 def c_string(text: str) -> str:

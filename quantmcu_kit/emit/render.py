@@ -15,7 +15,7 @@ from quantmcu_kit import __version__
 from quantmcu_kit.emit.constants import Constant, ConstantPool, format_values
 from quantmcu_kit.emit.interface import Interface, build_interface
 from quantmcu_kit.emit.layers import Layer, build_layers
-from quantmcu_kit.emit.names import c_string, check_name, comment, paragraph, prototype
+from quantmcu_kit.emit.names import block_comment, c_string, check_name, comment, paragraph, prototype
 from quantmcu_kit.emit.runtime_files import NAMESPACE, defined_symbols, needed_files, template_folder
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.contract import Golden, Preprocess
@@ -177,6 +177,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals["prototype"] = prototype
     environment.filters |= {
+        "block_comment": block_comment,
         "c_string": c_string,
         "comment": comment,
         "json": json.dumps,

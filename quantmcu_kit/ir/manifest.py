@@ -96,3 +96,12 @@ def from_json(text: str) -> Manifest:
             why=str(error),
             hint="build the library again",
         ) from error
+
+
+def listed_files(text: str) -> frozenset[str]:
+    """The paths that a manifest of any version of qmkit lists; none if ``text`` is no such manifest."""
+    try:
+        document = json.loads(text)
+        return frozenset(document["files"]) if document["generator"] == GENERATOR else frozenset()
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return frozenset()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-# Arena offsets, and the arena itself, are multiples of this: enough for any scalar and for the ESP32-S3's 128-bit loads.
+# Arena offsets, and the arena's address, are multiples of this: enough for scalars and the ESP32-S3's 128-bit loads.
 ARENA_ALIGNMENT = 16
 
 WHOLE = "whole"  # the branch class of layers that run on whole feature maps

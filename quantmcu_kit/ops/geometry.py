@@ -37,9 +37,15 @@ def span(kernel: int, dilation: int) -> int:
 
 
 def decode_padding(code: int, image: Size, kernel: Size, stride: Size, dilation: Size) -> Padding:
-    """Explicit padding of TFLite's SAME (the odd pixel goes to the bottom and right) or VALID."""
+    """Explicit padding of TFLite's SAME (the odd pixel goes to the bottom and right) or VALID; raises ``bad-model``."""
     if code == tflite.Padding.VALID:
         return Padding()
+    if code != tflite.Padding.SAME or min(stride.h, stride.w) < 1:
+        raise QmkitError(
+            "bad-model",
+            f"padding {code} with stride {stride.h}x{stride.w} has no meaning",
+            why="padding is SAME or VALID, and strides are positive",
+        )
 
     def along(size: int, window: int, step: int) -> tuple[int, int]:
         outputs = -(-size // step)

@@ -109,7 +109,7 @@ class OpSpec:
                     "unsupported-op",
                     f"{self.name} {node_name!r} is outside what the integer kernel supports",
                     why=(constraint.__doc__ or constraint.__name__).strip(),
-                    hint="see the supported forms with `qmkit inspect --support`, or change the model and export it again",
+                    hint="see `qmkit inspect --support` for the supported forms, or change the model and export again",
                 )
 
 

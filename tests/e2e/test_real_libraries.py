@@ -1,7 +1,9 @@
 """Real networks: the arena against its lower bound, and one library from the model file to the Cortex-M."""
 
 import re
+import timeit
 
+import numpy as np
 import pytest
 
 from quantmcu_kit import emit, memory, passes, tflite
@@ -65,16 +67,10 @@ def test_vww_verifies(vww):
 
 
 def test_vww_runs_a_hundred_pictures_a_second(vww):
-    import time
-
-    import numpy as np
-
     pictures = np.random.default_rng(0).integers(0, 256, (100, 96, 96, 3)).astype(np.uint8)
     with HostLibrary(vww) as library:
-        library.run_pixels(pictures[:4])
-        start = time.perf_counter()
-        library.run_pixels(pictures)
-        assert time.perf_counter() - start < 1.0
+        seconds = min(timeit.repeat(lambda: library.run_pixels(pictures), number=1, repeat=3))
+    assert len(pictures) / seconds >= 100
 
 
 def test_vww_code_fits_20_kb_on_a_cortex_m4(vww, tmp_path):
@@ -98,5 +94,5 @@ def test_generated_sources_stay_readable(name):
     pm1 = Preprocess("pm1", (127.5,), (127.5,), "--preprocess pm1")
     files = rendered(network(name), preprocess=pm1, vectors=[])
     for path, content in files.items():
-        if path.startswith(f"src/{name}") and re.search(r"\.[ch]$", path):
+        if re.search(r"^src/.*\.[ch]$", path) and "/quantmcu" not in path:
             assert max(map(len, content.splitlines())) <= 120, path

@@ -1,5 +1,6 @@
 """A library appears whole or not at all, and nobody's files are lost."""
 
+import json
 import os
 from pathlib import Path
 
@@ -62,6 +63,24 @@ def test_users_file_inside_a_library_is_not_lost(tmp_path):
     (tmp_path / "small" / "notes.md").write_text("mine")
     assert "notes.md" in refused("output-not-empty", rendered(NEW), tmp_path / "small").where
     assert (tmp_path / "small" / "notes.md").read_text() == "mine"
+
+
+def test_library_of_another_version_is_replaced(tmp_path):
+    old = as_bytes(rendered(OLD))
+    manifest = json.loads(old["extras/qmkit.json"])
+    old["extras/qmkit.json"] = json.dumps({key: manifest[key] for key in ("generator", "files")}).encode()
+    emit.write(old, tmp_path / "small")
+    emit.write(rendered(NEW), tmp_path / "small")
+    assert snapshot(tmp_path / "small") == as_bytes(rendered(NEW))
+
+
+@pytest.mark.parametrize(
+    "manifest", ["", "[]", "{}", '{"generator": "qmkit"}', '{"generator": "qmkit", "files": 7}', "\xff"]
+)
+def test_damaged_manifest_protects_nothing_less(tmp_path, manifest):
+    emit.write(rendered(OLD), tmp_path / "small")
+    (tmp_path / "small" / "extras" / "qmkit.json").write_text(manifest)
+    refused("output-not-empty", rendered(NEW), tmp_path / "small")
 
 
 def test_file_in_the_way_is_refused(tmp_path):

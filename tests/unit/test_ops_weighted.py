@@ -177,6 +177,25 @@ def test_constraints_tell_why(op, x, weights, reason):
     assert reason in caught.value.why
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"padding": 2}, "bad-model"),
+        ({"stride_w": 0}, "bad-model"),
+        ({"filter_height": 0}, "bad-shape"),
+        ({"filter_width": 5, "padding": schema.Padding.VALID}, "bad-shape"),
+    ],
+)
+def test_impossible_windows_are_refused(change, code):
+    """Nonsense in the file is an error, not a network without meaning."""
+    sound = {"padding": schema.Padding.SAME, "stride_h": 1, "stride_w": 1, "filter_height": 2, "filter_width": 2}
+    tensors = [TensorDef("x", (1, 4, 4, 2), "int8", 0.1, 0), TensorDef("y", (1, 4, 4, 2), "int8", 0.1, 0)]
+    pool = OperatorDef("MAX_POOL_2D", ["x"], ["y"], options("Pool2DOptions", **(sound | change)))
+    with pytest.raises(QmkitError) as caught:
+        tflite.load(build(tensors, [pool], ["x"], ["y"]), name="m")
+    assert caught.value.code == code
+
+
 @pytest.mark.parametrize("op", ["MEAN", "PAD"])
 def test_operands_that_decide_shapes_must_be_constant(op):
     """Axes and paddings that are computed cannot be decoded."""

@@ -110,8 +110,8 @@ def test_changed_archive_is_damage(library, path):
 
 
 def test_wrong_copy_of_the_output_is_named(library):
-    end = "    return CLASSIFIER_OK;\n}\n"
-    change(library / "src/classifier/classifier.c", end, "    scores[2] = 99;\n" + end)
+    end = "CLASSIFIER_OUTPUT_BYTES);\n"
+    change(library / "src/classifier/classifier.c", end, end + "    scores[2] = 99;\n")
     difference = failure(library)
     assert (difference.layer, difference.op, difference.channel, difference.got) == (-1, "OUTPUT", 2, 99)
 
