@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-runtime bench-exact bench-int8 bench-host fuzz retrain clean
+.PHONY: help demo test test-runtime bench-exact bench-int8 bench-host bench-code-size fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -42,7 +42,10 @@ bench-int8: .venv/installed-test  ## accuracy of float against int8, every float
 bench-host: .venv/installed-test  ## seconds of a build, of the Python reference and of the host library
 	.venv/bin/python -m tests.bench.host
 
-fuzz: .venv/installed-test  ## long fuzzing of the importer
+bench-code-size: .venv/installed-test  ## code of the C runtime on a Cortex-M4 (needs arm-none-eabi-gcc)
+	.venv/bin/python -m tests.bench.code_size --write
+
+fuzz: .venv/installed-test  ## long fuzzing of the importer (minutes)
 	.venv/bin/python -m tests.bench.fuzz_import
 
 retrain:  ## train the example network again (needs examples/digits/requirements-train.txt)

@@ -22,7 +22,8 @@ class Options:
 
     board: str = _option("nano33ble", "Board to build for; `qmkit boards` lists them.")
     images: Path | None = _option(
-        None, "Pictures for calibration: a folder, a CSV of path,label, or an .npz/.npy file. Default: images/ beside the model."
+        None,
+        "Pictures for calibration: a folder, a CSV of path,label, or an .npz/.npy. Default: images/ beside the model.",
     )
     preprocess: str | None = _option(
         None, "How pixels become the network's input: pm1 (x/127.5-1), 01 (x/255), imagenet, or raw (0..255)."

@@ -11,8 +11,8 @@ import numpy as np
 from quantmcu_kit import calibrate, emit, memory, passes, quantize, tflite
 from quantmcu_kit.boards.catalog import Board, find
 from quantmcu_kit.calibrate import Dataset
-from quantmcu_kit.emit.names import library_name
 from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
+from quantmcu_kit.emit.names import library_name
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.contract import Golden, Preprocess
@@ -166,7 +166,9 @@ def _class_names(graph: Graph, dataset: Dataset | None) -> tuple[tuple[str, ...]
     classes = emit.class_count(graph)
     if not names or len(names) == classes:
         return names, ()
-    return (), (f"labels.txt names {len(names)} classes, the network has {classes or 'no class vector'}: names left out",)
+    return (), (
+        f"labels.txt names {len(names)} classes, the network has {classes or 'no class vector'}: names left out",
+    )
 
 
 def _goldens(graph: Graph, dataset: Dataset | None, preprocess: Preprocess | None) -> tuple[Golden, ...]:

@@ -36,7 +36,9 @@ def resolve_preprocess(
     """
     if preprocess and normalisation:
         raise QmkitError(
-            "bad-option", "--preprocess and --mean/--std exclude one another", hint="give the one that was used in training"
+            "bad-option",
+            "--preprocess and --mean/--std exclude one another",
+            hint="give the one that was used in training",
         )
     shape = graph.tensors[graph.inputs[0].tensor].shape
     if len(graph.inputs) != 1 or len(shape) != 4 or shape[3] not in (1, 3):

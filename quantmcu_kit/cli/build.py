@@ -87,18 +87,22 @@ def _preprocess_text(result: Build) -> str:
 
 
 def _print_summary(source: Model, result: Build, target: Path) -> None:
-    manifest, footprint, quantized = result.manifest, result.footprint, result.quantized
-    shape = "x".join(map(str, source.sample_shape))
-    origin = f"calibrated on {quantized.calibration_pictures} pictures" if not source.is_integer else "its own ranges, kept"
+    manifest, footprint, board = result.manifest, result.footprint, result.board
+    pictures = result.quantized.calibration_pictures
     rows = Table.grid(padding=(0, 2))
-    rows.add_row("model", f"{source.path.name}: {source.kind.value}, {len(manifest.layers)} layers, {manifest.macs / 1e6:,.2f} M MACs")
-    rows.add_row("input", f"{shape}, {_preprocess_text(result)}")
-    rows.add_row("int8", origin)
-    rows.add_row("RAM", _usage(footprint.ram_bytes, result.board.free_ram_bytes))
-    rows.add_row("", f"arena {manifest.arena_bytes:,} B (lower bound {manifest.arena_lower_bound_bytes:,} B), stack about {footprint.stack_bytes:,} B")
-    rows.add_row("flash", _usage(footprint.flash_bytes, result.board.free_flash_bytes))
-    rows.add_row("", f"weights and tables {manifest.weights_bytes:,} B, code and parameters about {footprint.code_bytes:,} B")
-    rows.add_row("library", Text(str(target), style="bold green"))
+    for label, value in (
+        ("model", f"{source.path.name}: {source.kind.value}, {len(manifest.layers)} layers, "
+                  f"{manifest.macs / 1e6:,.2f} M MACs"),
+        ("input", f"{'x'.join(map(str, source.sample_shape))}, {_preprocess_text(result)}"),
+        ("int8", "its own ranges, kept" if source.is_integer else f"calibrated on {pictures} pictures"),
+        ("RAM", _usage(footprint.ram_bytes, board.free_ram_bytes)),
+        ("", f"arena {manifest.arena_bytes:,} B (lower bound {manifest.arena_lower_bound_bytes:,}), "
+             f"stack up to {footprint.stack_bytes:,} B"),
+        ("flash", _usage(footprint.flash_bytes, board.free_flash_bytes)),
+        ("", f"weights and tables {manifest.weights_bytes:,} B, code about {footprint.code_bytes:,} B"),
+        ("library", Text(str(target), style="bold green")),
+    ):  # fmt: skip
+        rows.add_row(label, value)
     console.out.print(rows)
 
 

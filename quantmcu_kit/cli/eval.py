@@ -16,7 +16,9 @@ from quantmcu_kit.options import Options
 
 Calibration = Annotated[
     Path | None,
-    typer.Option("--calibration", help="Other pictures for calibration. Default: those of --images.", show_default=False),
+    typer.Option(
+        "--calibration", help="Other pictures for calibration. Default: those of --images.", show_default=False
+    ),
 ]
 Labelled = Annotated[
     Path | None,

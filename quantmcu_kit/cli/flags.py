@@ -10,7 +10,9 @@ import typer
 from quantmcu_kit.options import help_of
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)]
-LibraryPath = Annotated[Path, typer.Argument(metavar="LIB", help="A folder that `qmkit build` wrote.", show_default=False)]
+LibraryPath = Annotated[
+    Path, typer.Argument(metavar="LIB", help="A folder that `qmkit build` wrote.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 Board = Annotated[str, typer.Option("--board", help=help_of("board"))]

@@ -41,7 +41,9 @@ def _facts(source: Model) -> dict[str, object]:
     for index, node in enumerate(graph.nodes):
         output = graph.tensors[node.output]
         cost = TABLE[node.op].cost(node.attrs, graph.input_tensors(node), output)
-        weights = sum(tensor.elements for tensor in graph.input_tensors(node) if tensor is not None and tensor.is_constant)
+        weights = sum(
+            tensor.elements for tensor in graph.input_tensors(node) if tensor is not None and tensor.is_constant
+        )
         layers.append(
             {
                 "index": index,
@@ -73,7 +75,14 @@ def _port(port: object) -> dict[str, object]:
 
 def _print_facts(source: Model, facts: dict) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title, right in (("", True), ("operator", False), ("output", True), ("MACs", True), ("parameters", True), ("map", True)):
+    for title, right in (
+        ("", True),
+        ("operator", False),
+        ("output", True),
+        ("MACs", True),
+        ("parameters", True),
+        ("map", True),
+    ):
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
     for layer in facts["layers"]:
         shape = "x".join(map(str, layer["shape"][1:]))

@@ -20,7 +20,8 @@ _MOST_PICTURES = 250
 _BATCH = 16
 
 Extra = Annotated[
-    Path | None, typer.Option("--images", help="More inputs: a folder, a CSV, or an .npz/.npy file.", show_default=False)
+    Path | None,
+    typer.Option("--images", help="More inputs: a folder, a CSV, or an .npz/.npy file.", show_default=False),
 ]
 
 
@@ -71,12 +72,10 @@ def _facts(result: VerifyResult) -> dict[str, object]:
 
 
 def _print(result: VerifyResult) -> None:
-    with_sanitizers = f" with {' and '.join(result.sanitizers)} sanitizers" if result.sanitizers else ""
-    how = f"{result.compiler}{with_sanitizers}"
+    sanitized = f" with {' and '.join(result.sanitizers)} sanitizers" if result.sanitizers else ""
+    how = f"({result.compiler}{sanitized})"
     if result.passed:
-        console.out.print(f"[bold green]verified[/bold green]  {result.vectors} inputs, every output byte equal  ({how})")
+        console.out.print(f"[bold green]verified[/bold green]  {result.vectors} inputs, every byte equal", how)
         return
-    console.out.print(
-        f"[bold red]failed[/bold red]  {result.mismatches} of {result.vectors} inputs differ from the reference  ({how})"
-    )
+    console.out.print(f"[bold red]failed[/bold red]  {result.mismatches} of {result.vectors} inputs differ", how)
     console.out.print(f"  first: {result.first_difference}", soft_wrap=True, markup=False)

@@ -1,7 +1,7 @@
 """What a library takes of a board, estimated on the PC without a cross-compiler.
 
-The arena and the constants are exact. Code is a sum of sizes measured for Cortex-M4 at -Os (``code_size.toml`` beside the
-runtime); a test holds the estimate against the cross-compiler's figures.
+The arena and the constants are exact. Code is a sum of sizes measured for Cortex-M4 at -Os (``code_size.toml`` beside
+the runtime); a test holds the estimate against the cross-compiler's figures.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class Quant:
         return (q.astype(np.int32) - zero).astype(np.float32) * self._broadcast(self.scale, q.ndim)
 
     def quantize(self, real: np.ndarray, low: int, high: int) -> np.ndarray:
-        """Integers (int32) nearest to ``real``, halves away from zero, clamped to [low, high] (TFLite AffineQuantize)."""
+        """Integers (int32) nearest to ``real``, halves away from zero, within [low, high] (TFLite AffineQuantize)."""
         scaled = np.asarray(real, np.float32) / self._broadcast(self.scale, np.ndim(real))
         rounded = np.trunc(scaled.astype(np.float64) + np.copysign(0.5, scaled))
         zero = self._broadcast(self.zero_point, np.ndim(real))

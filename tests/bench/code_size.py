@@ -17,8 +17,8 @@ HEADER = """\
 
 # The run function of a network: fixed part, and each kernel call.
 [network]
-fixed = 500
-per_call = 26
+fixed = 200
+per_call = 18
 """
 
 

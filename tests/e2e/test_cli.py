@@ -53,7 +53,10 @@ def test_pictures_beside_the_model_are_found(qmkit):
 def test_same_input_gives_same_bytes(qmkit, tmp_path):
     for folder in ("one", "two"):
         assert qmkit(*BUILD, "--output", f"{folder}/digits").code == 0
-    files = [{p.relative_to(tmp_path / f): p.read_bytes() for p in (tmp_path / f).rglob("*") if p.is_file()} for f in ("one", "two")]
+    files = [
+        {p.relative_to(tmp_path / f): p.read_bytes() for p in (tmp_path / f).rglob("*") if p.is_file()}
+        for f in ("one", "two")
+    ]
     assert files[0] == files[1]
     assert not any(str(tmp_path).encode() in content for content in files[0].values())
 

@@ -63,7 +63,7 @@ def test_bad_pictures_are_counted_and_the_rest_is_used(qmkit, tmp_path):
     rgb.convert("L").save(folder / "grey.png")
     rgb.convert("RGBA").save(folder / "rgba.png")
     rgb.convert("CMYK").save(folder / "cmyk.jpg")
-    Image.fromarray((np.asarray(rgb.convert("L")).astype(np.uint16) * 257)).save(folder / "deep.png")
+    Image.fromarray(np.asarray(rgb.convert("L")).astype(np.uint16) * 257).save(folder / "deep.png")
     (folder / "corrupt.png").write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
     result = qmkit("build", MODEL, "--images", folder, "--preprocess", "pm1", "--json")
     assert result.code == 0, result.err

@@ -10,7 +10,7 @@ import pytest
 
 COMPILER = shutil.which("arm-none-eabi-gcc")
 SIZE = shutil.which("arm-none-eabi-size")
-FLAGS = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os", "-std=c99", "-ffunction-sections"]
+FLAGS = "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -Os -std=c99 -ffunction-sections".split()
 
 needs_arm = pytest.mark.skipif(COMPILER is None, reason="arm-none-eabi-gcc is not installed")
 
