@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-runtime bench-exact bench-int8 bench-host bench-code-size fuzz retrain clean
+.PHONY: help demo test bench-exact bench-int8 bench-host bench-code-size fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -29,9 +29,6 @@ demo: .venv/installed  ## build, verify and measure the example network for an A
 
 test: .venv/installed-test  ## every fast test
 	.venv/bin/python -m pytest
-
-test-runtime: .venv/installed-test  ## the chain under tflite-runtime 2.14 and numpy < 2, in a venv of its own (slow)
-	.venv/bin/python -m pytest tests/slow/test_tflite_runtime.py
 
 bench-exact: .venv/installed-test  ## byte-equality with TFLite's reference kernels, every quantized model
 	.venv/bin/python -m tests.bench.exact

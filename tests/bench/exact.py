@@ -17,7 +17,7 @@ from quantmcu_kit.calibrate import FloatReference
 from quantmcu_kit.ir.graph import Graph, Port
 from quantmcu_kit.ir.types import DType
 from quantmcu_kit.pipeline import Model
-from quantmcu_kit.verify import HostLibrary
+from quantmcu_kit.verify import HostLibrary, verify_library
 from tests.bench.models import ModelEntry, anomaly_windows, entries, keyword_features, picture_set
 from tests.bench.results import Results
 
@@ -58,6 +58,7 @@ def compare(entry: ModelEntry, count: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         files = emit.render(model.graph, plan, name=model.name, board="nano33ble")
         path = emit.write(files, Path(folder, "library"))
+        sanitized = verify_library(path, sanitize=True)
         with HostLibrary(path) as library:
             started = time.perf_counter()
             outputs = library.run(inputs)
@@ -73,6 +74,7 @@ def compare(entry: ModelEntry, count: int) -> dict[str, object]:
     return {
         "inputs": count,
         "differing": len(differing),
+        "sanitized": "clean" if sanitized.passed and len(sanitized.sanitizers) == 2 else "NO",
         "arena": plan.arena_bytes,
         "bound": plan.lower_bound_bytes,
         "per second": rate,
@@ -86,7 +88,7 @@ def main() -> None:
         ("model", 30),
         ("kind", 11),
         ("inputs", 7),
-        ("differing", 10),
+        ("differing", 10), ("sanitized", 10),
         ("arena", 10),
         ("bound", 10),
         ("per second", 11),
@@ -95,8 +97,8 @@ def main() -> None:
     for entry in entries("int8-exact", "uint8"):
         if len(sys.argv) < 3 or entry.name in sys.argv[2:]:
             results.add(model=entry.name, kind=entry.kind, **compare(entry, count))
-    if any(row["differing"] for row in results.rows):
-        raise SystemExit("some outputs differ from TFLite's reference kernels")
+    if any(row["differing"] or row["sanitized"] != "clean" for row in results.rows):
+        raise SystemExit("some outputs differ from TFLite's reference kernels, or a sanitizer found something")
 
 
 if __name__ == "__main__":
