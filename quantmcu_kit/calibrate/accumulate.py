@@ -9,7 +9,15 @@ from quantmcu_kit.numerics.histogram import GrowingHistogram
 
 
 class NotFiniteError(Exception):
-    """A feature map holds NaN or an infinity."""
+    """A feature map holds NaN or an infinity.
+
+    Attributes:
+        index: of the tensor in the model file, None where it is not known.
+    """
+
+    def __init__(self, index: int | None = None) -> None:
+        super().__init__(index)
+        self.index = index
 
 
 class Accumulator:

@@ -21,11 +21,11 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """
     try:
         if path.suffix.lower() == ".npy":
-            x, y = np.load(path, mmap_mode="r", allow_pickle=False), None
+            x, y = np.lib.format.open_memmap(path, mode="r"), None
         else:
             x, y = _read_npz(path)
-    except (OSError, ValueError, EOFError, KeyError, SyntaxError, MemoryError, zipfile.BadZipFile) as error:
-        why = "pickled objects are refused" if "pickle" in str(error).lower() else str(error).splitlines()[0]
+    except Exception as error:  # garbage may raise anything: zlib.error, tokenize.TokenError, NotImplementedError ...
+        why = _reason(error)
         raise QmkitError("bad-array", f"cannot read {path.name}", where=str(path), why=why, hint=_HINT) from None
     _check_type(x, path)
     return x, y
@@ -40,6 +40,13 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
         if "x" not in archive.files:
             raise ValueError(f"no array named 'x'; it has {', '.join(archive.files[:5]) or 'none'}")
         return archive["x"], archive["y"] if "y" in archive.files else None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).splitlines()
+    if text and ("allow_pickle" in text[0] or "Python objects" in text[0]):
+        return "pickled objects are refused"
+    return text[0] if text else type(error).__name__
 
 
 def _check_type(x: np.ndarray, path: Path) -> None:

@@ -16,6 +16,8 @@ from quantmcu_kit.errors import QmkitError
 
 LABELS_CSV = "labels.csv"
 CLASS_NAMES = "labels.txt"
+_MAX_TEXT_BYTES = 64 << 20
+_DIGITS = 9  # of a class number
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: multiples of it modulo 2^64 are evenly spread
 
 
@@ -35,7 +37,7 @@ class Batch:
         data: [n, ...], one sample's shape behind n: uint8 pixels, int8 quantized values or float32.
         labels: int64 [n], or None for an unlabelled set.
         names: where each sample comes from, for messages.
-        skipped: the samples that were passed over on the way to these.
+        skipped: the samples that were passed over before, among or right behind these.
     """
 
     data: np.ndarray
@@ -80,7 +82,7 @@ class Dataset:
         )
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """Decoded batches of at most ``size`` samples each; only the last may be empty.
+        """Decoded batches of 1 to ``size`` samples each.
 
         Args:
             limit: stop after this many good samples, taken evenly from the whole list; None takes all in order.
@@ -90,29 +92,28 @@ class Dataset:
         order = range(len(self)) if limit is None or limit >= len(self) else spread(len(self))
         good: list[tuple[int, np.ndarray]] = []
         skipped: list[Skipped] = []
-        failures: list[Skipped] = []
         delivered = 0
         for index in order:
             if delivered + len(good) == limit:
                 break
             try:
-                good.append((index, self.load(index)))
+                sample = self.load(index)
             except UnreadablePicture as error:
                 skipped.append(Skipped(self.names[index], str(error)))
-                failures += skipped[-1:]
+                continue
             if len(good) == size:
                 yield self._batch(good, skipped)
                 delivered += len(good)
                 good, skipped = [], []
-        if not delivered and not good:
-            raise _none_left(self.origin, failures)
-        if good or skipped:
-            yield self._batch(good, skipped)
+            good.append((index, sample))
+        if not good:  # a batch is only let go when its successor has begun
+            raise _none_left(self.origin, skipped)
+        yield self._batch(good, skipped)
 
     def _batch(self, good: list[tuple[int, np.ndarray]], skipped: list[Skipped]) -> Batch:
         indices = [index for index, _ in good]
         return Batch(
-            data=np.stack([data for _, data in good]) if good else np.empty((0, *self.shape), np.uint8),
+            data=np.stack([data for _, data in good]),
             labels=None if self.labels is None else self.labels[indices],
             names=tuple(self.names[index] for index in indices),
             skipped=tuple(skipped),
@@ -127,28 +128,29 @@ def spread(count: int) -> list[int]:
 def open_dataset(path: Path, shape: tuple[int, ...]) -> Dataset:
     """The samples at ``path``: a folder of pictures, a CSV of path,label, a ``.npz`` or a ``.npy``.
 
-    A folder is searched recursively for pictures, in sorted order; names of sub-folders are not labels. If it holds
-    ``labels.csv``, the pictures and labels listed there are used instead. ``labels.txt`` beside the samples names the
-    classes, one per line. Arrays go in as they are: uint8 pictures, int8 quantized values, or floats.
+    A folder is searched recursively for pictures, in sorted order; names that begin with a dot are left out, and names
+    of sub-folders are not labels. If it holds ``labels.csv``, the pictures and labels listed there are used instead.
+    ``labels.txt`` beside the samples names the classes, one per line. Arrays go in as they are: uint8 pictures, int8
+    quantized values, or floats.
 
     Args:
         shape: of one sample, the network's input without the batch axis: (h, w, c) for pictures.
     Raises:
         QmkitError: ``no-such-images``, ``no-pictures``, ``bad-labels``, ``bad-array``, ``not-pictures``.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise QmkitError("no-such-images", f"{path} does not exist", hint="give a folder of pictures, a CSV or a .npz")
     if path.is_dir():
         listing = path / LABELS_CSV
         return _listed_pictures(listing, shape, path) if listing.is_file() else _folder(path, shape)
     suffix = path.suffix.lower()
+    if not os.path.isfile(path):
+        raise QmkitError("no-such-images", f"{path} is neither a folder nor a file")
     if suffix == ".csv":
         return _listed_pictures(path, shape, path)
     if suffix in (".npz", ".npy"):
         return _from_arrays(path, shape)
-    raise QmkitError(
-        "no-such-images", f"{path.name} is neither a folder, a .csv, a .npz nor a .npy", where=str(path)
-    )
+    raise QmkitError("no-such-images", f"{path.name} is neither a folder, a .csv, a .npz nor a .npy", where=str(path))
 
 
 def _none_left(origin: Path, failures: Sequence[Skipped] = ()) -> QmkitError:
@@ -163,8 +165,10 @@ def _none_left(origin: Path, failures: Sequence[Skipped] = ()) -> QmkitError:
 
 def _read_text(path: Path) -> str:
     try:
+        if path.stat().st_size > _MAX_TEXT_BYTES:
+            raise ValueError(f"it has more than {_MAX_TEXT_BYTES:,} bytes")
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # bytes that are not UTF-8 are a ValueError too
         raise QmkitError("bad-labels", f"cannot read {path.name}", where=str(path), why=str(error)) from None
 
 
@@ -197,20 +201,18 @@ def _pictures(
 
 
 def _folder(folder: Path, shape: tuple[int, ...]) -> Dataset:
-    files = sorted(
-        Path(parent) / name
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-    )
+    files = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [Path(parent) / name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
     if not files:
         raise _none_left(folder)
-    return _pictures(files, folder, shape, None, _class_names(folder))
+    return _pictures(sorted(files), folder, shape, None, _class_names(folder))
 
 
 def _listed_pictures(listing: Path, shape: tuple[int, ...], origin: Path) -> Dataset:
     """The pictures of a CSV with the columns ``path`` (relative to the CSV) and, optionally, ``label``."""
-    reader = csv.DictReader(_read_text(listing).splitlines())
+    reader = csv.DictReader(_read_text(listing).splitlines(), skipinitialspace=True)
     try:
         rows = [row for row in reader if row.get("path")]
     except csv.Error as error:
@@ -221,24 +223,36 @@ def _listed_pictures(listing: Path, shape: tuple[int, ...], origin: Path) -> Dat
         raise _none_left(origin)
     names = _class_names(listing.parent)
     texts = [(row.get("label") or "").strip() for row in rows]
-    labels = _labels(texts, names, listing) if any(texts) else None
-    return _pictures([listing.parent / row["path"] for row in rows], origin, shape, labels, names)
+    paths = [row["path"] for row in rows]
+    labels = _labels(texts, paths, names, listing) if any(texts) else None
+    return _pictures([listing.parent / path for path in paths], origin, shape, labels, names)
 
 
-def _labels(texts: Sequence[str], names: tuple[str, ...], listing: Path) -> np.ndarray:
+def _labels(texts: Sequence[str], paths: Sequence[str], names: tuple[str, ...], listing: Path) -> np.ndarray:
     """int64 labels of the CSV's texts: class numbers from 0, or names that ``labels.txt`` lists."""
     numbers = {name: number for number, name in enumerate(names)}
     labels = []
-    for text in texts:
-        number = int(text) if text.isascii() and text.isdigit() else numbers.get(text)
-        if number is None or number >= 2**31:
-            raise _bad_labels(listing, f"label {text!r} is neither a class number nor a name in {CLASS_NAMES}")
+    for path, text in zip(paths, texts, strict=True):
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else numbers.get(text)
+        if number is None:
+            why = f"{path}: label {text[:40]!r} is neither a class number nor a name in {CLASS_NAMES}"
+            raise _bad_labels(listing, why)
         labels.append(number)
     return np.array(labels, np.int64)
 
 
 def _bad_labels(listing: Path, why: str) -> QmkitError:
     return QmkitError("bad-labels", f"{listing.name} is not a list of path,label", where=str(listing), why=why)
+
+
+def _check_labels(y: np.ndarray, count: int, path: Path) -> None:
+    if y.shape != (count,) or y.dtype.kind not in "iu":
+        raise QmkitError(
+            "bad-labels", f"y is {y.dtype} of shape {y.shape}", where=str(path), why=f"one integer for each of {count}"
+        )
+    if y.min() < 0 or y.max() >= 10**_DIGITS:
+        low, high = int(y.min()), int(y.max())
+        raise QmkitError("bad-labels", f"y lies in [{low}, {high}]", where=str(path), why="they count from 0")
 
 
 def _from_arrays(path: Path, shape: tuple[int, ...]) -> Dataset:
@@ -252,18 +266,18 @@ def _from_arrays(path: Path, shape: tuple[int, ...]) -> Dataset:
         )
     if not len(x):
         raise _none_left(path)
-    if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iu"):
-        raise QmkitError(
-            "bad-labels", f"y is {y.dtype} of shape {y.shape}", where=str(path), why=f"one integer for each of {len(x)}"
-        )
+    if y is not None:
+        _check_labels(y, len(x), path)
 
     def load(index: int) -> np.ndarray:
         sample = np.asarray(x[index])
         if sample.dtype.kind != "f":
             return sample
-        if not np.isfinite(sample).all():
-            raise UnreadablePicture("a value is NaN or infinite")
-        return sample.astype(np.float32)
+        with np.errstate(over="ignore"):
+            values = sample.astype(np.float32)
+        if not np.isfinite(values).all():
+            raise UnreadablePicture("a value is NaN, infinite or beyond float32")
+        return values
 
     return Dataset(
         names=tuple(f"x[{index}]" for index in range(len(x))),

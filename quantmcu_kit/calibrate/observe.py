@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import Queue
 
-import numpy as np
-
-from quantmcu_kit.calibrate.accumulate import Accumulator
-from quantmcu_kit.calibrate.dataset import Dataset, Skipped
+from quantmcu_kit.calibrate.accumulate import Accumulator, NotFiniteError
+from quantmcu_kit.calibrate.dataset import Batch, Dataset, Skipped
 from quantmcu_kit.calibrate.inputs import runtime_inputs
 from quantmcu_kit.calibrate.runtime import FloatReference
 from quantmcu_kit.errors import QmkitError
@@ -44,6 +43,8 @@ def observe(
         QmkitError: ``not-finite`` when a feature map becomes NaN or infinite, and what dataset and runtime raise.
     """
     wanted = _observable(graph)
+    channels = [(tensor.source, tensor.shape[-1] if tensor.shape else 1) for tensor in wanted]
+    merged = [Accumulator(count) for _, count in channels]
     total = min(limit, len(dataset))
     skipped: list[Skipped] = []
     pictures = 0
@@ -53,39 +54,36 @@ def observe(
         for worker in workers:
             idle.put(worker)
         pool = stack.enter_context(ThreadPoolExecutor(len(workers)))
-        channels = [(tensor.source, tensor.shape[-1] if tensor.shape else 1) for tensor in wanted]
 
-        def feed(batch: np.ndarray) -> int:
+        def feed(batch: Batch) -> tuple[Batch, list[Accumulator]]:
             worker = idle.get()
             try:
-                broken = worker.observe([runtime_inputs(graph, batch, preprocess)], channels)
+                return batch, worker.observe([runtime_inputs(graph, batch.data, preprocess)], channels)
+            except NotFiniteError as error:
+                raise _not_finite(next(tensor for tensor in wanted if tensor.source == error.index)) from None
             finally:
                 idle.put(worker)
-            if broken is not None:
-                raise _not_finite(next(tensor for tensor in wanted if tensor.source == broken))
-            return len(batch)
 
-        for count in pool.map(feed, _pictures(dataset, limit, skipped)):
-            pictures += count
+        # Merged in the order of the pictures, so that sums do not depend on which process was faster.
+        for batch, seen in _in_order(pool, feed, dataset.batches(_BATCH, limit=limit), ahead=2 * len(workers)):
+            skipped += batch.skipped
+            pictures += len(batch.data)
+            for accumulator, part in zip(merged, seen, strict=True):
+                accumulator.merge(part)
             progress("calibrate", pictures, total)
-        merged: dict[int, Accumulator] = {}
-        for worker in workers:
-            for index, accumulator in worker.statistics().items():
-                merged[index] = accumulator if index not in merged else _merge(merged[index], accumulator)
-    stats = {tensor.name: merged[tensor.source].stats() for tensor in wanted}
+    stats = {tensor.name: accumulator.stats() for tensor, accumulator in zip(wanted, merged, strict=True)}
     return Calibration(stats, pictures), _warnings(skipped)
 
 
-def _pictures(dataset: Dataset, limit: int, skipped: list[Skipped]) -> Iterator[np.ndarray]:
-    for batch in dataset.batches(_BATCH, limit=limit):
-        skipped += batch.skipped
-        if len(batch.data):
-            yield batch.data
-
-
-def _merge(into: Accumulator, other: Accumulator) -> Accumulator:
-    into.merge(other)
-    return into
+def _in_order(pool: ThreadPoolExecutor, call: Callable, batches: Iterator[Batch], ahead: int) -> Iterator:
+    """What ``call`` makes of each batch, in order; at most ``ahead`` batches are decoded before they are asked for."""
+    waiting: deque[Future] = deque()
+    for batch in batches:
+        waiting.append(pool.submit(call, batch))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _observable(graph: Graph) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class UnreadablePicture(Exception):
 def decode(path: Path, height: int, width: int, channels: int) -> np.ndarray:
     """uint8 [height, width, channels] of a picture file: turned by its EXIF, whole, resized bilinearly.
 
-    Transparent pixels show white, as in a viewer. 16-bit grey is scaled to 8 bits. The first frame of an animation counts.
+    Transparent pixels show white, as in a viewer. 16-bit grey is scaled to 8 bits. Of an animation the first frame
+    counts.
 
     Args:
         channels: 1 (grey) or 3 (RGB).
@@ -33,6 +35,8 @@ def decode(path: Path, height: int, width: int, channels: int) -> np.ndarray:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
+            if not os.path.isfile(path):  # opening a pipe would wait for ever
+                raise UnreadablePicture("no such file")
             with Image.open(path, formats=_known_formats()) as image:
                 image.draft(None, (_DRAFT * width, _DRAFT * height))
                 eight_bit = _eight_bits(ImageOps.exif_transpose(image))
@@ -41,8 +45,6 @@ def decode(path: Path, height: int, width: int, channels: int) -> np.ndarray:
                 return np.asarray(resized, np.uint8).reshape(height, width, channels)
         except UnreadablePicture:
             raise
-        except FileNotFoundError:
-            raise UnreadablePicture("no such file") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise UnreadablePicture("too many pixels") from None
         except Exception as error:  # a decoder fed with garbage may raise anything: OSError, struct.error, KeyError ...

@@ -23,8 +23,7 @@ _DTYPES = frozenset(
 LOAD = "load"  # arrays [model bytes], numbers [reference kernels 0/1]
 RUN = "run"  # arrays: one per network input, [n, ...]; answered with the network's outputs [n, ...]
 FEATURE_MAPS = "feature-maps"  # the same, answered with the tensors whose indices are ``numbers``
-OBSERVE = "observe"  # the same, answered with nothing: their statistics are kept
-STATISTICS = "statistics"  # answered with what OBSERVE gathered
+OBSERVE = "observe"  # the same, numbers [index, channels, ...]; answered with the packed statistics of these pictures
 # Answers
 DONE = "done"
 MISSING = "missing"  # no TFLite runtime is installed
@@ -58,8 +57,11 @@ def read(stream: BinaryIO) -> Message:
     (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
     if length > _MAX_HEADER:
         raise ValueError(f"a header of {length} bytes")
-    verb, text, numbers, shapes = json.loads(_exactly(stream, length))
-    return Message(verb, tuple(_read_array(stream, *entry) for entry in shapes), tuple(numbers), text)
+    try:
+        verb, text, numbers, shapes = json.loads(_exactly(stream, length))
+        return Message(verb, tuple(_read_array(stream, *entry) for entry in shapes), tuple(numbers), text)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"a header of another form: {error}") from None
 
 
 def _read_array(stream: BinaryIO, dtype: str, *shape: int) -> np.ndarray:

@@ -8,18 +8,17 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from quantmcu_kit.calibrate import protocol
-from quantmcu_kit.calibrate.accumulate import PACKED_ARRAYS, Accumulator
+from quantmcu_kit.calibrate.accumulate import PACKED_ARRAYS, Accumulator, NotFiniteError
 from quantmcu_kit.calibrate.protocol import Message
 from quantmcu_kit.errors import EXIT_ENVIRONMENT, QmkitError
 
-_WORKER = "quantmcu_kit.calibrate.runtime_worker"
-_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+# The child imports from where this process does; `python -m` would look into the working directory first.
+_WORKER = "import sys; sys.path[:] = sys.argv[1:]; from quantmcu_kit.calibrate.runtime_worker import main; main()"
 _LOAD_SECONDS = 60.0
 _PICTURE_SECONDS = 20.0  # for one picture; MobileNetV2-1.0@224 takes 0.17 s with the reference kernels
 _STOP_SECONDS = 2.0
@@ -89,24 +88,20 @@ class FloatReference:
         """The tensors with the given indices in the model file, [n, ...] each; ``inputs`` as for :meth:`outputs`."""
         return list(self._run(protocol.FEATURE_MAPS, inputs, tuple(indices)).arrays)
 
-    def observe(self, inputs: Sequence[np.ndarray], channels: Sequence[tuple[int, int]]) -> int | None:
-        """Gather statistics of float tensors inside the child process.
+    def observe(self, inputs: Sequence[np.ndarray], channels: Sequence[tuple[int, int]]) -> list[Accumulator]:
+        """Statistics of float tensors over these inputs, one per entry of ``channels``.
 
         Args:
             channels: (index in the model file, channels) of each tensor.
-        Returns:
-            the index of a tensor that became NaN or infinite, else None.
+        Raises:
+            NotFiniteError: a tensor became NaN or infinite; says which.
         """
         numbers = tuple(number for pair in channels for number in pair)
         answer = self._run(protocol.OBSERVE, inputs, numbers)
-        return answer.numbers[0] if answer.verb == protocol.NOT_FINITE else None
-
-    def statistics(self) -> dict[int, Accumulator]:
-        """What :meth:`observe` gathered, by tensor index."""
-        answer = self._request(Message(protocol.STATISTICS), self._picture_seconds)
+        if answer.verb == protocol.NOT_FINITE:
+            raise NotFiniteError(answer.numbers[0])
         starts = range(0, len(answer.arrays), PACKED_ARRAYS)
-        packed = [answer.arrays[start : start + PACKED_ARRAYS] for start in starts]
-        return {index: Accumulator.unpack(arrays) for index, arrays in zip(answer.numbers, packed)}
+        return [Accumulator.unpack(answer.arrays[start : start + PACKED_ARRAYS]) for start in starts]
 
     def _run(self, verb: str, inputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> Message:
         seconds = self._picture_seconds * max(1, len(inputs[0]))
@@ -155,15 +150,9 @@ class FloatReference:
 
 
 def _start(errors: object) -> subprocess.Popen:
-    paths = [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "OPENBLAS_NUM_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
-        [sys.executable, "-m", _WORKER],
+        [sys.executable, "-c", _WORKER, *map(str, sys.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

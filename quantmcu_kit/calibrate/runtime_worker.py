@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -25,6 +26,7 @@ def main() -> None:
     try:
         runtime = _import_runtime()
     except ImportError as error:
+        protocol.read(sys.stdin.buffer)  # whoever is still writing a request would not look for the answer
         protocol.write(answers, Message(protocol.MISSING, text=str(error)))
         return
     session = _Session(runtime)
@@ -41,16 +43,20 @@ def _limit_memory() -> None:
         import resource
     except ImportError:  # Windows has no such limits
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or hard > _MEMORY_LIMIT:
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_LIMIT, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY or soft > _MEMORY_LIMIT:
+        with contextlib.suppress(OSError, ValueError):  # macOS knows the limit, but may refuse to set it
+            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_LIMIT, hard))
 
 
 def _import_runtime() -> object:
     try:
         from ai_edge_litert import interpreter
-    except ImportError:
-        from tflite_runtime import interpreter  # 2.14, the last one under this name; needs numpy < 2
+    except ImportError as error:
+        try:
+            from tflite_runtime import interpreter  # 2.14, the last one under this name; needs numpy < 2
+        except ModuleNotFoundError:
+            raise error from None
     return interpreter
 
 
@@ -62,13 +68,11 @@ class _Session:
         self._model = b""
         self._reference_kernels = False
         self._interpreters: dict[bool, object] = {}
-        self._accumulators: dict[int, Accumulator] = {}
         self._handlers: dict[str, Callable[[Message], Message]] = {
             protocol.LOAD: self._load,
             protocol.RUN: self._run,
             protocol.FEATURE_MAPS: self._feature_maps,
             protocol.OBSERVE: self._observe,
-            protocol.STATISTICS: self._statistics,
         }
 
     def answer(self, request: Message) -> Message:
@@ -109,7 +113,7 @@ class _Session:
         if len(details) != len(request.arrays):
             raise ValueError(f"the network has {len(details)} inputs, not {len(request.arrays)}")
         for index in range(len(request.arrays[0])):
-            for detail, array in zip(details, request.arrays):
+            for detail, array in zip(details, request.arrays, strict=True):
                 interpreter.set_tensor(detail["index"], array[index : index + 1])
             interpreter.invoke()
             yield interpreter
@@ -118,7 +122,7 @@ class _Session:
         rows = [
             [interpreter.get_tensor(index) for index in indices] for interpreter in self._pictures(request, keep_all)
         ]
-        return Message(protocol.DONE, tuple(np.concatenate(column) for column in zip(*rows)))
+        return Message(protocol.DONE, tuple(np.concatenate(column) for column in zip(*rows, strict=True)))
 
     def _run(self, request: Message) -> Message:
         details = self._interpreter(keep_all=False).get_output_details()
@@ -129,21 +133,13 @@ class _Session:
 
     def _observe(self, request: Message) -> Message:
         """Numbers alternate: tensor index, channels."""
-        wanted = list(zip(request.numbers[::2], request.numbers[1::2]))
+        indices = request.numbers[::2]
+        accumulators = [Accumulator(channels) for channels in request.numbers[1::2]]
         for interpreter in self._pictures(request, keep_all=True):
-            for index, channels in wanted:
-                values = interpreter.get_tensor(index)
+            for index, accumulator in zip(indices, accumulators, strict=True):
                 try:
-                    self._accumulators.setdefault(index, Accumulator(channels)).add(values)
+                    accumulator.add(interpreter.get_tensor(index))
                 except NotFiniteError:
                     return Message(protocol.NOT_FINITE, numbers=(index,))
-        return Message(protocol.DONE)
+        return Message(protocol.DONE, tuple(array for accumulator in accumulators for array in accumulator.pack()))
 
-    def _statistics(self, request: Message) -> Message:
-        indices = tuple(self._accumulators)
-        arrays = tuple(array for index in indices for array in self._accumulators[index].pack())
-        return Message(protocol.DONE, arrays, indices)
-
-
-if __name__ == "__main__":
-    main()
