@@ -9,6 +9,7 @@ from typing import Any
 from quantmcu_kit.errors import QmkitError
 
 PREPROCESSES = ("pm1", "01", "imagenet", "raw")
+ROUNDINGS = ("nearest", "second-order")
 RANGES = ("minmax", "percentile", "mse")
 
 
@@ -33,6 +34,7 @@ class Options:
     limit: int = _option(250, "Most calibration pictures used, spread over the set.")
     bits: int = _option(8, "Bits of feature maps and weights.")
     range: str = _option("mse", "How the range of a feature map is chosen: minmax, percentile or mse.")
+    rounding: str = _option("second-order", "How weights are rounded: nearest or second-order (GPTQ).")
     name: str | None = _option(None, "Name of the library and prefix of its symbols. Default: the model's file name.")
     output: Path | None = _option(None, "Folder to write the library to. Default: lib/NAME.")
     force: bool = _option(False, "Replace what lies in --output, and build even what does not fit the board.")
@@ -40,7 +42,14 @@ class Options:
     def __post_init__(self) -> None:
         _require(self.bits == 8, "bits", self.bits, "feature maps and weights have 8 bits", "--bits 8")
         _require(self.limit >= 1, "limit", self.limit, "calibration needs at least one picture", "--limit 100")
-        _require(self.range in RANGES, "range", self.range, "the choices are " + ", ".join(RANGES), "--range mse")
+        _require(self.range in RANGES, "range", self.range, "the choices are " + ", ".join(RANGES), "--range minmax")
+        _require(
+            self.rounding in ROUNDINGS,
+            "rounding",
+            self.rounding,
+            "the choices are " + ", ".join(ROUNDINGS),
+            "--rounding nearest",
+        )
         _require(
             self.preprocess is None or self.preprocess in PREPROCESSES,
             "preprocess",

@@ -137,7 +137,7 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
         )
         pictures = calibration.pictures
         precision = PrecisionPlan(default=options.bits)
-        graph = quantize.apply(graph, calibration, precision, quantize.Settings(range_method=options.range))
+        graph = quantize.apply(graph, calibration, precision, quantize.Settings(options.range, options.rounding))
     goldens = _goldens(graph, dataset, preprocess)
     names, complaint = _class_names(graph, dataset)
     return Quantized(graph, preprocess, names, goldens, pictures, (*warnings, *complaint))
@@ -149,7 +149,8 @@ def sized_graph(model: Model) -> Graph:
         tensor.name: TensorStats(-1.0, 1.0, np.ones(2, np.int64), -1.0, 1.0, np.zeros((*tensor.shape, 1)[-2]))
         for tensor in model.graph.feature_maps()
     }
-    return quantize.apply(model.graph, Calibration(stats, 0), PrecisionPlan(), quantize.Settings("minmax"))
+    nominal = quantize.Settings("minmax", rounding="nearest", bias_correction=False)
+    return quantize.apply(model.graph, Calibration(stats, {}, 0), PrecisionPlan(), nominal)
 
 
 def find_dataset(model: Model, images: Path | None) -> Dataset | None:

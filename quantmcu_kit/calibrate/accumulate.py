@@ -7,9 +7,11 @@ import numpy as np
 from quantmcu_kit.ir.plans import TensorStats
 from quantmcu_kit.numerics.histogram import GrowingHistogram
 
+_LARGEST = np.finfo(np.float32).max
+
 
 class NotFiniteError(Exception):
-    """A feature map holds NaN or an infinity.
+    """A feature map holds NaN, or has overflowed.
 
     Attributes:
         index: of the tensor in the model file, None where it is not known.
@@ -34,7 +36,8 @@ class Accumulator:
         """Take in float32 values of any shape whose size is a multiple of the channels. Raises NotFiniteError."""
         rows = values.reshape(-1, len(self.channel_sum))
         low, high = rows.min(axis=0), rows.max(axis=0)
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):  # NaN spreads through min and max
+        # NaN spreads through min and max; TFLite's kernels clamp what overflows to the largest float32.
+        if not ((low > -_LARGEST).all() and (high < _LARGEST).all()):
             raise NotFiniteError
         self.histogram.add(rows, float(low.min()), float(high.max()))
         np.minimum(self.channel_low, low, out=self.channel_low)

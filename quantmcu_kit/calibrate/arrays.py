@@ -39,7 +39,10 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     with np.load(path, allow_pickle=False) as archive:
         if "x" not in archive.files:
             raise ValueError(f"no array named 'x'; it has {', '.join(archive.files[:5]) or 'none'}")
-        return archive["x"], archive["y"] if "y" in archive.files else None
+        x, y = archive["x"], archive["y"] if "y" in archive.files else None
+    if not isinstance(x, np.ndarray) or not isinstance(y, (np.ndarray, type(None))):
+        raise ValueError("x and y must be arrays; numpy gives the bytes of what is none")
+    return x, y
 
 
 def _reason(error: Exception) -> str:

@@ -20,7 +20,7 @@ def runtime_inputs(graph: Graph, data: np.ndarray, preprocess: Preprocess | None
     """
     port = graph.inputs[0]
     if port.dtype is DType.F32:
-        values = _real(graph, data, preprocess)
+        values = real_inputs(graph, data, preprocess)
     else:
         values = quantized_inputs(graph, data, preprocess)
         if port.dtype is DType.U8:
@@ -41,8 +41,8 @@ def quantized_inputs(graph: Graph, data: np.ndarray, preprocess: Preprocess | No
     return quant.quantize(data.astype(np.float32), -128, 127).astype(np.int8)
 
 
-def _real(graph: Graph, data: np.ndarray, preprocess: Preprocess | None) -> np.ndarray:
-    """float32 inputs; int8 values mean what the graph's input quantization says."""
+def real_inputs(graph: Graph, data: np.ndarray, preprocess: Preprocess | None) -> np.ndarray:
+    """float32 inputs [n, ...] in the graph's layout; int8 values mean what the graph's input quantization says."""
     if data.dtype == np.uint8 and preprocess is not None:
         return preprocess.normalise(data)
     if data.dtype != np.int8:

@@ -9,9 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from queue import Queue
 
+import numpy as np
+
 from quantmcu_kit.calibrate.accumulate import Accumulator, NotFiniteError
 from quantmcu_kit.calibrate.dataset import Batch, Dataset, Skipped
-from quantmcu_kit.calibrate.inputs import runtime_inputs
+from quantmcu_kit.calibrate.inputs import real_inputs, runtime_inputs
+from quantmcu_kit.calibrate.moments import gather_moments
 from quantmcu_kit.calibrate.runtime import FloatReference
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.contract import Preprocess
@@ -22,6 +25,7 @@ Progress = Callable[[str, int, int], None]
 
 _WORKERS = min(4, os.cpu_count() or 1)  # child processes, each with one thread
 _BATCH = 4  # pictures sent to a child process at a time
+MOMENT_PICTURES = 64  # the moments of a layer settle with far fewer pictures than its extremes
 _NAMED = 3  # skipped pictures named in the warning
 
 
@@ -72,7 +76,20 @@ def observe(
                 accumulator.merge(part)
             progress("calibrate", pictures, total)
     stats = {tensor.name: accumulator.stats() for tensor, accumulator in zip(wanted, merged, strict=True)}
-    return Calibration(stats, pictures), _warnings(skipped)
+    moments = gather_moments(graph, _moment_inputs(graph, dataset, preprocess, min(limit, MOMENT_PICTURES), progress))
+    return Calibration(stats, moments, pictures), _warnings(skipped)
+
+
+def _moment_inputs(
+    graph: Graph, dataset: Dataset, preprocess: Preprocess | None, limit: int, progress: Progress
+) -> Iterator[np.ndarray]:
+    """Real inputs of a part of the pictures, in the graph's layout."""
+    done = 0
+    for batch in dataset.batches(_BATCH, limit=limit):
+        if len(batch.data):
+            done += len(batch.data)
+            progress("moments", done, min(limit, len(dataset)))
+            yield real_inputs(graph, batch.data, preprocess)
 
 
 def _in_order(pool: ThreadPoolExecutor, call: Callable, batches: Iterator[Batch], ahead: int) -> Iterator:

@@ -39,7 +39,7 @@ def decode(path: Path, height: int, width: int, channels: int) -> np.ndarray:
                 raise UnreadablePicture("no such file")
             with Image.open(path, formats=_known_formats()) as image:
                 image.draft(None, (_DRAFT * width, _DRAFT * height))
-                eight_bit = _eight_bits(ImageOps.exif_transpose(image))
+                eight_bit = _eight_bits(_upright(image))
                 converted = _without_alpha(eight_bit).convert(_MODES[channels])
                 resized = converted.resize((width, height), Image.Resampling.BILINEAR)
                 return np.asarray(resized, np.uint8).reshape(height, width, channels)
@@ -63,6 +63,16 @@ def _reason(error: Exception) -> str:
     return text[0] if text else type(error).__name__
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF says; with broken EXIF as it lies, as viewers show it."""
+    image.load()
+    try:
+        image.getexif()
+    except Exception:
+        return image
+    return ImageOps.exif_transpose(image)
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     """The picture in a mode whose samples have 8 bits. Pillow's own conversion clips 16-bit grey to 255."""
     if image.mode == "F":
@@ -72,6 +82,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     samples = np.asarray(image).astype(np.int64)
     if samples.min(initial=0) < 0 or samples.max(initial=0) > 65535:
         raise UnreadablePicture("32-bit pixels have no defined range")
+    samples[samples == image.info.get("transparency", -1)] = 65535  # a PNG may name one grey that is transparent: white
     return Image.fromarray(((samples + 128) // 257).astype(np.uint8))
 
 

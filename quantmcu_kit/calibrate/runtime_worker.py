@@ -142,4 +142,3 @@ class _Session:
                 except NotFiniteError:
                     return Message(protocol.NOT_FINITE, numbers=(index,))
         return Message(protocol.DONE, tuple(array for accumulator in accumulators for array in accumulator.pack()))
-

@@ -27,13 +27,14 @@ def build(
     limit: flags.Limit = Options.limit,
     bits: flags.Bits = Options.bits,
     range: flags.Range = Options.range,
+    rounding: flags.Rounding = Options.rounding,
     name: flags.Name = None,
     output: flags.Output = None,
     force: flags.Force = False,
     json: flags.Json = False,
 ) -> None:
     """Calibrate, quantize, plan memory, and write the library."""
-    options = Options(board, images, preprocess, mean, std, limit, bits, range, name, output, force)
+    options = Options(board, images, preprocess, mean, std, limit, bits, range, rounding, name, output, force)
     with console.progress(not json) as progress:
         source = pipeline.load_model(model)
         result = pipeline.build(source, options, progress)

@@ -37,11 +37,19 @@ def evaluate(
     limit: flags.Limit = Options.limit,
     bits: flags.Bits = Options.bits,
     range: flags.Range = Options.range,
+    rounding: flags.Rounding = Options.rounding,
     json: flags.Json = False,
 ) -> None:
     """Measure top-1 accuracy on labelled pictures: the model file, the integer reference, the compiled library."""
     options = Options(
-        images=calibration, preprocess=preprocess, mean=mean, std=std, limit=limit, bits=bits, range=range
+        images=calibration,
+        preprocess=preprocess,
+        mean=mean,
+        std=std,
+        limit=limit,
+        bits=bits,
+        range=range,
+        rounding=rounding,
     )
     with console.progress(not json) as progress:
         result = evaluation.evaluate(pipeline.load_model(model), options, images, progress)

@@ -23,6 +23,7 @@ Std = Annotated[str | None, typer.Option("--std", help=help_of("std"), show_defa
 Limit = Annotated[int, typer.Option("--limit", help=help_of("limit"))]
 Bits = Annotated[int, typer.Option("--bits", help=help_of("bits"))]
 Range = Annotated[str, typer.Option("--range", help=help_of("range"))]
+Rounding = Annotated[str, typer.Option("--rounding", help=help_of("rounding"))]
 Name = Annotated[str | None, typer.Option("--name", help=help_of("name"), show_default=False)]
 Output = Annotated[Path | None, typer.Option("--output", help=help_of("output"), show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help=help_of("force"))]

@@ -39,10 +39,26 @@ class TensorStats:
 
 
 @dataclass(frozen=True, eq=False)
+class InputMoments:
+    """First and second moments of what a weighted node multiplies its weights with (``ops.linear``).
+
+    Attributes:
+        mean: float64 [groups, k].
+        covariance: float64 [groups, k, k]; None where k is too large to be worth it.
+        samples: how many columns were seen.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray | None
+    samples: int
+
+
+@dataclass(frozen=True, eq=False)
 class Calibration:
-    """Statistics per tensor name, and how many pictures they come from."""
+    """What calibration saw on ``pictures`` pictures: statistics per tensor name, moments per weighted node."""
 
     tensors: Mapping[str, TensorStats]
+    moments: Mapping[str, InputMoments]
     pictures: int
 
 

@@ -16,6 +16,7 @@ class GrowingHistogram:
 
     Bins are aligned to multiples of their width, so doubling the width merges them in pairs without error: the result
     is what one pass at the final width would have counted, whatever the order of the data. The range always holds 0.
+    Only a negative x within 2^-126 of a bin's width of zero, where float32 underflows, may count as zero.
 
     Attributes:
         exponent: the bin width is 2^exponent.
@@ -55,8 +56,10 @@ class GrowingHistogram:
         self.counts += other.counts
 
     def _cover(self, low: float, high: float) -> None:
-        _, magnitude = math.frexp(max(abs(low), abs(high)))
-        exponent = max(self.exponent, magnitude - BINS.bit_length())
+        peak = max(abs(low), abs(high))
+        exponent = self.exponent
+        if peak:  # zero has no magnitude, and needs no width
+            exponent = max(exponent, math.frexp(peak)[1] - BINS.bit_length())
         self._widen(exponent, math.floor(math.ldexp(low, -exponent)), math.floor(math.ldexp(high, -exponent)))
 
     def _widen(self, exponent: int, first: int, last: int) -> None:

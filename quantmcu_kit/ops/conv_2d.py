@@ -11,7 +11,7 @@ import tflite
 
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Size
-from quantmcu_kit.ops import convolution
+from quantmcu_kit.ops import convolution, linear
 from quantmcu_kit.ops.convolution import Attrs, Params
 from quantmcu_kit.ops.geometry import pad_map, windows
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
@@ -106,4 +106,5 @@ SPEC = OpSpec(
     emit,
     constraints=(maps_are_4d, not_grouped, bias_fits(0)),
     weight_axis=0,
+    linear=linear.CONV,
 )

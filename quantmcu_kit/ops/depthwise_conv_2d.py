@@ -14,7 +14,7 @@ import tflite
 
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Size
-from quantmcu_kit.ops import conv_2d, convolution
+from quantmcu_kit.ops import conv_2d, convolution, linear
 from quantmcu_kit.ops.convolution import Attrs, Params
 from quantmcu_kit.ops.geometry import output_size, pad_map
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
@@ -129,4 +129,5 @@ SPEC = OpSpec(
     emit,
     constraints=(maps_are_4d, channels_divide, bias_fits(3)),
     weight_axis=3,
+    linear=linear.DEPTHWISE,
 )

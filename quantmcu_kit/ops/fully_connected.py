@@ -14,6 +14,7 @@ import tflite
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation
+from quantmcu_kit.ops import linear
 from quantmcu_kit.ops.geometry import decode_activation
 from quantmcu_kit.ops.requantize import Requant, Rounding
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
@@ -131,4 +132,5 @@ SPEC = OpSpec(
     emit,
     constraints=(weights_are_a_constant_matrix, bias_fits(0)),
     weight_axis=0,
+    linear=linear.DENSE,
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ops.linear import LinearForm
 
 Shape = tuple[int, ...]
 Inputs = tuple["Tensor | None", ...]
@@ -82,6 +83,7 @@ class OpSpec:
         constraints: functions (attrs, *input tensors) -> bool whose docstring is the sentence the user reads.
         output_quant: how the output's quantization is found.
         weight_axis: channel axis of input 1 when it is a per-channel weight tensor with input 2 as bias, else None.
+        linear: the op as a matrix product, for ops with a ``weight_axis``.
         in_place: whether the output may overwrite a feature-map input of the same size.
         is_view: whether the output is input 0's bytes under another shape.
     """
@@ -98,6 +100,7 @@ class OpSpec:
     constraints: tuple[Constraint, ...] = field(default=())
     output_quant: OutputQuant = OutputQuant.FREE
     weight_axis: int | None = None
+    linear: LinearForm | None = None
     in_place: bool = False
     is_view: bool = False
 

@@ -11,14 +11,15 @@ import numpy as np
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.check import check
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
-from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
+from quantmcu_kit.ir.plans import Calibration, InputMoments, PrecisionPlan
 from quantmcu_kit.ir.types import DType, Quant
+from quantmcu_kit.ops.linear import LinearForm
 from quantmcu_kit.ops.spec import OutputQuant
 from quantmcu_kit.ops.table import TABLE
-from quantmcu_kit.quantize.bias_correct import mean_shift
 from quantmcu_kit.quantize.ranges import choose_range, quant_of_range
+from quantmcu_kit.quantize.rounding import round_rows
 from quantmcu_kit.quantize.ties import tie_groups
-from quantmcu_kit.quantize.weights import least_scale, quantize_bias, quantize_weights
+from quantmcu_kit.quantize.weights import least_scale, quantize_bias, round_to_nearest, weight_scale
 
 UNIT = Quant.per_tensor(1 / 256, -128)  # probabilities, as TFLite fixes them for SOFTMAX and LOGISTIC
 
@@ -29,10 +30,12 @@ class Settings:
 
     Attributes:
         range_method: see :func:`ranges.choose_range`.
-        bias_correction: take back the mean shift of rounded weights.
+        rounding: ``nearest``, or ``second-order`` (:mod:`rounding`).
+        bias_correction: let the bias take back the mean shift of rounded weights.
     """
 
     range_method: str = "mse"
+    rounding: str = "second-order"
     bias_correction: bool = True
 
 
@@ -82,20 +85,36 @@ def _weights(
 ) -> tuple[str | None, ...]:
     """Quantize a weighted node's constants into ``tensors``, under names of the node's own; returns its new inputs."""
     x_name, weights_name, *rest = node.inputs
+    spec, moments = TABLE[node.op], calibration.moments.get(node.name)
     real = graph.tensors[weights_name].data.astype(np.float32)
     bias_name = rest[0] if rest else None
-    axis = TABLE[node.op].weight_axis
-    bias = np.zeros(real.shape[axis]) if bias_name is None else graph.tensors[bias_name].data.reshape(-1).astype(float)
+    channels = real.shape[spec.weight_axis]
+    bias = np.zeros(channels) if bias_name is None else graph.tensors[bias_name].data.reshape(-1).astype(float)
     in_scale = float(quants[x_name].s)
-    values, quant = quantize_weights(real, axis, least_scale(bias, in_scale))
-    if settings.bias_correction:
-        mean = calibration.tensors[x_name].channel_mean
-        bias = bias - mean_shift(quant.dequantize(values) - real, mean, node.op)
+    scale = weight_scale(real, spec.weight_axis, least_scale(bias, in_scale))
+    quant = Quant(scale, np.zeros(channels, np.int32), spec.weight_axis)
+    values = _rounded(real, quant, spec.linear, moments, settings)
+    if settings.bias_correction and moments is not None:
+        groups = len(moments.mean)
+        error = spec.linear.rows(quant.dequantize(values).astype(float) - real, groups)
+        bias = bias - np.einsum("grk,gk->gr", error, moments.mean).reshape(-1)
     bias_values, bias_quant = quantize_bias(bias, in_scale, quant)
     weights = Tensor(f"{node.name}/weights", real.shape, DType.I8, quant, values)
     offsets = Tensor(f"{node.name}/bias", bias_values.shape, DType.I32, bias_quant, bias_values)
     tensors |= {weights.name: weights, offsets.name: offsets}
     return (x_name, weights.name, offsets.name)
+
+
+def _rounded(
+    real: np.ndarray, quant: Quant, linear: LinearForm, moments: InputMoments | None, settings: Settings
+) -> np.ndarray:
+    """int8 weights."""
+    if settings.rounding == "nearest" or moments is None or moments.covariance is None:
+        return round_to_nearest(real, quant)
+    groups = len(moments.mean)
+    rows = linear.rows(real, groups)
+    integers = round_rows(rows, quant.scale.astype(float).reshape(groups, -1), moments)
+    return linear.weights(integers, real.shape).astype(np.int8)
 
 
 def _constants(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tuple[str | None, ...]:

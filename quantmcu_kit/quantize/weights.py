@@ -10,19 +10,22 @@ LIMIT = 127  # symmetric: -128 is not used, as in TFLite
 BIAS_LIMIT = 2.0**28  # leaves three bits for the products that are added to the bias
 
 
-def quantize_weights(weights: np.ndarray, axis: int, least_scale: np.ndarray) -> tuple[np.ndarray, Quant]:
-    """int8 weights and their per-channel quantization; a channel of zeros gets scale 1.
+def weight_scale(weights: np.ndarray, axis: int, least: np.ndarray) -> np.ndarray:
+    """float32 scale per channel, at which the largest weight becomes 127; 1 for a channel of zeros.
 
     Args:
         weights: float32.
         axis: the output channel's axis.
-        least_scale: per channel, from :func:`least_scale`.
+        least: per channel, from :func:`least_scale`.
     """
     others = tuple(index for index in range(weights.ndim) if index != axis)
     peak = np.abs(weights).max(axis=others, initial=0.0)
-    scale = np.maximum(np.where(peak > 0, peak / LIMIT, 1.0), least_scale).astype(np.float32)
-    quant = Quant(scale, np.zeros(len(scale), np.int32), axis)
-    return quant.quantize(weights, -LIMIT, LIMIT).astype(np.int8), quant
+    return np.maximum(np.where(peak > 0, peak / LIMIT, 1.0), least).astype(np.float32)
+
+
+def round_to_nearest(weights: np.ndarray, quant: Quant) -> np.ndarray:
+    """int8 weights nearest to ``weights``."""
+    return quant.quantize(weights, -LIMIT, LIMIT).astype(np.int8)
 
 
 def least_scale(bias: np.ndarray, in_scale: float) -> np.ndarray:

@@ -146,6 +146,7 @@ def main() -> None:
     """Measure every float model, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--range", default=Options.range)
+    parser.add_argument("--rounding", default=Options.rounding)
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     columns = [
@@ -161,7 +162,7 @@ def main() -> None:
     results = Results("int8", columns)
     for entry in entries("float"):
         if not arguments.names or entry.name in arguments.names:
-            results.add(model=entry.name, **measure(entry, quantize.Settings(range_method=arguments.range)))
+            results.add(model=entry.name, **measure(entry, quantize.Settings(arguments.range, arguments.rounding)))
     if not all(row["ok"] for row in results.rows):
         raise SystemExit("some models lose more than is allowed")
 

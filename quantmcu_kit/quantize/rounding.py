@@ -1,0 +1,50 @@
+"""Second-order rounding: each weight's rounding error is made up for by the weights that are not rounded yet.
+
+For y = w·x, the error of rounding is E[(Δw·x)²] = Δw·C·Δwᵀ plus the square of the mean, which the bias takes back. With
+the inputs' covariance C the best answer of the remaining weights to one fixed error is linear (optimal brain surgeon;
+GPTQ, Frantar et al. 2022, algorithm 1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantmcu_kit.ir.plans import InputMoments
+from quantmcu_kit.quantize.weights import LIMIT
+
+_DAMPING = 0.01  # of the mean variance, so that directions never seen stay near plain rounding
+
+
+def round_rows(rows: np.ndarray, scale: np.ndarray, moments: InputMoments) -> np.ndarray:
+    """Integers in −127..127 for weights, as float64 of the same shape.
+
+    Args:
+        rows: real weights [groups, outputs, k].
+        scale: [groups, outputs].
+        moments: of the columns that the rows are multiplied with.
+    """
+    covariance = _regular(moments)
+    order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1)  # the most active inputs first
+    covariance = np.take_along_axis(np.take_along_axis(covariance, order[:, :, None], 1), order[:, None, :], 2)
+    # Row j of ``spread`` says how a unit error in weight j is shared out among the weights after it.
+    spread = np.linalg.cholesky(np.linalg.inv(covariance)).transpose(0, 2, 1)
+    real = np.take_along_axis(rows.astype(np.float64), order[:, None, :], 2)
+    rounded = np.empty_like(real)
+    for j in range(rows.shape[2]):
+        rounded[:, :, j] = np.clip(np.rint(real[:, :, j] / scale), -LIMIT, LIMIT)
+        error = (real[:, :, j] - rounded[:, :, j] * scale) / spread[:, j, j, None]
+        real[:, :, j + 1 :] -= error[:, :, None] * spread[:, None, j, j + 1 :]
+    result = np.empty_like(rounded)
+    np.put_along_axis(result, np.broadcast_to(order[:, None, :], rounded.shape), rounded, 2)
+    return result
+
+
+def _regular(moments: InputMoments) -> np.ndarray:
+    """The covariance, positive definite: shrunk towards its diagonal the more, the fewer samples it rests on."""
+    covariance = moments.covariance
+    k = covariance.shape[1]
+    diagonal = np.diagonal(covariance, axis1=1, axis2=2)
+    trust = moments.samples / (moments.samples + k)
+    floor = _DAMPING * np.maximum(diagonal.mean(axis=1, keepdims=True), np.finfo(np.float64).tiny * 1e100)
+    identity = np.eye(k)
+    return trust * covariance + identity * ((1 - trust) * diagonal + floor)[:, None, :]
