@@ -22,6 +22,12 @@ PM1 = Preprocess("pm1", (127.5,), (127.5,), "")
 SHAPE = (6, 6, 3)
 
 
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    """Starting child processes is what takes time here; tests that need several say so."""
+    monkeypatch.setattr(module, "_WORKERS", 1)
+
+
 def convolutions():
     """conv -> RELU -> depthwise, its sum with what goes in, and a mean; the RELU will be fused."""
     network = Network("float32")
@@ -189,9 +195,8 @@ def test_progress_reaches_the_end(tmp_path):
     assert all(count <= total for _, count, total in calls)
 
 
-def test_samples_are_decoded_as_they_are_needed(tmp_path, monkeypatch):
+def test_samples_are_decoded_as_they_are_needed(tmp_path):
     """A thousand pictures are not in memory at once, and the first progress does not wait for the last of them."""
-    monkeypatch.setattr(module, "_WORKERS", 1)
     dataset = samples_at(tmp_path, np.ones((1000, 3), np.float32))
     decoded = []
     seen = []
