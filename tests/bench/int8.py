@@ -92,8 +92,10 @@ def scores(task: Task, float_outputs: np.ndarray, int8_outputs: np.ndarray) -> t
             for outputs in (float_outputs, int8_outputs)
         ]
         return _auc(errors[0], task.labels), _auc(errors[1], task.labels)
-    noise = float(((float_outputs - int8_outputs) ** 2).mean())
-    return np.inf, 10 * np.log10(float((float_outputs**2).mean()) / noise)
+    # Medians over samples: detectors answer pictures unlike their training set with outputs beyond any range.
+    signal = np.median((float_outputs**2).mean(axis=1))
+    noise = np.median(((float_outputs - int8_outputs) ** 2).mean(axis=1))
+    return np.inf, 10 * np.log10(float(signal / noise))
 
 
 def quantized(entry: ModelEntry, model: Model, task: Task, settings: quantize.Settings) -> tuple[Graph, float]:
