@@ -72,7 +72,7 @@ def _facts(result: VerifyResult) -> dict[str, object]:
 
 
 def _print(result: VerifyResult) -> None:
-    sanitized = f" with {' and '.join(result.sanitizers)} sanitizers" if result.sanitizers else ""
+    sanitized = f", sanitizers: {', '.join(result.sanitizers)}" if result.sanitizers else ""
     how = f"({result.compiler}{sanitized})"
     if result.passed:
         console.out.print(f"[bold green]verified[/bold green]  {result.vectors} inputs, every byte equal", how)

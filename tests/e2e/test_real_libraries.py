@@ -1,7 +1,7 @@
 """Real networks: the arena against its lower bound, and one library from the model file to the Cortex-M."""
 
+import os
 import re
-import timeit
 
 import numpy as np
 import pytest
@@ -67,10 +67,17 @@ def test_vww_verifies(vww):
 
 
 def test_vww_runs_a_hundred_pictures_a_second(vww):
+    """Counted in processor time: what else the machine does must not matter."""
     pictures = np.random.default_rng(0).integers(0, 256, (100, 96, 96, 3)).astype(np.uint8)
+
+    def seconds() -> float:
+        before = os.times()
+        library.run_pixels(pictures)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
     with HostLibrary(vww) as library:
-        seconds = min(timeit.repeat(lambda: library.run_pixels(pictures), number=1, repeat=3))
-    assert len(pictures) / seconds >= 100
+        assert len(pictures) / min(seconds() for _ in range(3)) >= 100
 
 
 def test_vww_code_fits_20_kb_on_a_cortex_m4(vww, tmp_path):

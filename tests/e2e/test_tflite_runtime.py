@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.wheel import build_wheel, copy_example, make_environment, run
 
-REQUIREMENTS = ["tflite-runtime==2.14.0", "numpy<2", "jinja2", "pillow", "rich", "tflite", "typer"]
+REQUIREMENTS = ["tflite-runtime==2.14.0", "numpy<2", "jinja2", "pillow", "rich", "tflite", "tomli", "typer"]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime 2.14 has no wheel for this Python")

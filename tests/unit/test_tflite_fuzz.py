@@ -38,7 +38,7 @@ def small_network() -> bytes:
 
 def survives(data: bytes) -> bool:
     """Whether ``data`` imports; fails the test on any exception but QmkitError, or when it takes too long."""
-    start = time.monotonic()
+    start = time.process_time()
     try:
         passes.run_all(tflite.load(data, name="m"))
         return True
@@ -46,7 +46,7 @@ def survives(data: bytes) -> bool:
         assert error.code and error.message
         return False
     finally:
-        assert time.monotonic() - start < SECONDS
+        assert time.process_time() - start < SECONDS
 
 
 def truncations(data: bytes, count: int) -> list[bytes]:
