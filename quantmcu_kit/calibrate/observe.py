@@ -86,10 +86,9 @@ def _moment_inputs(
     """Real inputs of a part of the pictures, in the graph's layout."""
     done = 0
     for batch in dataset.batches(_BATCH, limit=limit):
-        if len(batch.data):
-            done += len(batch.data)
-            progress("moments", done, min(limit, len(dataset)))
-            yield real_inputs(graph, batch.data, preprocess)
+        done += len(batch.data)
+        progress("moments", done, min(limit, len(dataset)))
+        yield real_inputs(graph, batch.data, preprocess)
 
 
 def _in_order(pool: ThreadPoolExecutor, call: Callable, batches: Iterator[Batch], ahead: int) -> Iterator:

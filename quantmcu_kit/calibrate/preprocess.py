@@ -42,6 +42,13 @@ def resolve_preprocess(
         )
     shape = graph.tensors[graph.inputs[0].tensor].shape
     if len(graph.inputs) != 1 or len(shape) != 4 or shape[3] not in (1, 3):
+        if preprocess or normalisation:
+            raise QmkitError(
+                "bad-option",
+                "--preprocess, --mean and --std are for networks that take pictures",
+                why=f"the input is {'x'.join(map(str, shape))}, not 1 x height x width x 1 or 3",
+                hint="leave them out: arrays go in as they are",
+            )
         return None
     if normalisation:
         return _explicit(normalisation, shape[3])

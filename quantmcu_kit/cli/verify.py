@@ -45,11 +45,11 @@ def _extra_inputs(library: Path, images: Path) -> dict[str, object]:
     """The pictures (or arrays) as keyword arguments of ``verify_library``."""
     manifest = read_manifest(library)
     dataset = calibrate.open_dataset(images, manifest.inputs[0].shape[1:])
-    batches = [batch for batch in dataset.batches(_BATCH, limit=_MOST_PICTURES)]
+    batches = list(dataset.batches(_BATCH, limit=_MOST_PICTURES))
     skipped = sum(len(batch.skipped) for batch in batches)
     if skipped:
         console.warn(f"{skipped} pictures could not be decoded and were skipped")
-    data = np.concatenate([batch.data for batch in batches if len(batch.data)])
+    data = np.concatenate([batch.data for batch in batches])
     if data.dtype == np.uint8 and manifest.takes_pixels:
         return {"extra_pixels": data}
     if data.dtype == np.int8:

@@ -139,10 +139,6 @@ class Graph:
         """The node's input tensors in order, None for absent optional inputs."""
         return tuple(None if name is None else self.tensors[name] for name in node.inputs)
 
-    def output_tensors(self, node: Node) -> tuple[Tensor, ...]:
-        """The node's output tensors in order."""
-        return tuple(self.tensors[name] for name in node.outputs)
-
     def activation_inputs(self, node: Node) -> tuple[str, ...]:
         """Names of the inputs that are computed at run time, in order, constants and absent ones left out."""
         return tuple(name for name in node.inputs if name is not None and not self.tensors[name].is_constant)
