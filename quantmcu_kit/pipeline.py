@@ -145,10 +145,8 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
 
 def sized_graph(model: Model) -> Graph:
     """The integer graph that a build would have, for its sizes alone: float maps get the nominal range [-1, 1]."""
-    stats = {
-        tensor.name: TensorStats(-1.0, 1.0, np.ones(2, np.int64), -1.0, 1.0, np.zeros((*tensor.shape, 1)[-2]))
-        for tensor in model.graph.feature_maps()
-    }
+    nominal_stats = TensorStats(-1.0, 1.0, np.ones(2, np.int64), -1.0, 1.0)
+    stats = {tensor.name: nominal_stats for tensor in model.graph.feature_maps()}
     nominal = quantize.Settings("minmax", rounding="nearest", bias_correction=False)
     return quantize.apply(model.graph, Calibration(stats, {}, 0), PrecisionPlan(), nominal)
 

@@ -23,62 +23,49 @@ class NotFiniteError(Exception):
 
 
 class Accumulator:
-    """Extremes, histogram and per-channel extremes and sums of a feature map whose last axis is the channel."""
+    """Extremes and histogram of a feature map."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self) -> None:
         self.histogram = GrowingHistogram()
-        self.channel_low = np.full(channels, np.inf, np.float32)
-        self.channel_high = np.full(channels, -np.inf, np.float32)
-        self.channel_sum = np.zeros(channels, np.float64)
-        self.rows = 0  # pixels seen, over all pictures
+        self.minimum = np.inf
+        self.maximum = -np.inf
 
     def add(self, values: np.ndarray) -> None:
-        """Take in float32 values of any shape whose size is a multiple of the channels. Raises NotFiniteError."""
-        rows = values.reshape(-1, len(self.channel_sum))
-        low, high = rows.min(axis=0), rows.max(axis=0)
+        """Take in float32 values of any shape. Raises NotFiniteError."""
+        low, high = float(values.min()), float(values.max())
         # NaN spreads through min and max; TFLite's kernels clamp what overflows to the largest float32.
-        if not ((low > -_LARGEST).all() and (high < _LARGEST).all()):
+        if not (low > -_LARGEST and high < _LARGEST):
             raise NotFiniteError
-        self.histogram.add(rows, float(low.min()), float(high.max()))
-        np.minimum(self.channel_low, low, out=self.channel_low)
-        np.maximum(self.channel_high, high, out=self.channel_high)
-        self.channel_sum += rows.sum(axis=0, dtype=np.float64)
-        self.rows += len(rows)
+        self.histogram.add(values, low, high)
+        self._widen(low, high)
 
     def merge(self, other: Accumulator) -> None:
         """Add what ``other`` saw."""
         self.histogram.merge(other.histogram)
-        np.minimum(self.channel_low, other.channel_low, out=self.channel_low)
-        np.maximum(self.channel_high, other.channel_high, out=self.channel_high)
-        self.channel_sum += other.channel_sum
-        self.rows += other.rows
+        self._widen(other.minimum, other.maximum)
+
+    def _widen(self, low: float, high: float) -> None:
+        self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
 
     def stats(self) -> TensorStats:
         """What was seen, of at least one picture."""
-        assert self.rows > 0
-        return TensorStats(
-            minimum=float(self.channel_low.min()),
-            maximum=float(self.channel_high.max()),
-            counts=self.histogram.counts,
-            low=self.histogram.low,
-            high=self.histogram.high,
-            channel_mean=self.channel_sum / self.rows,
-        )
+        assert self.minimum <= self.maximum
+        histogram = self.histogram
+        return TensorStats(self.minimum, self.maximum, histogram.counts, histogram.low, histogram.high)
 
     def pack(self) -> tuple[np.ndarray, ...]:
         """The state as arrays; :meth:`unpack` reverses it."""
-        numbers = np.array([self.histogram.exponent, self.histogram.first, self.rows], np.int64)
-        return numbers, self.histogram.counts, self.channel_low, self.channel_high, self.channel_sum
+        place = np.array([self.histogram.exponent, self.histogram.first], np.int64)
+        return place, self.histogram.counts, np.array([self.minimum, self.maximum])
 
     @staticmethod
     def unpack(arrays: tuple[np.ndarray, ...]) -> Accumulator:
         """An accumulator from the arrays of :meth:`pack`."""
-        numbers, counts, low, high, total = arrays
-        result = Accumulator(len(total))
-        exponent, first, result.rows = (int(number) for number in numbers)
-        result.histogram = GrowingHistogram(exponent, first, counts.copy())
-        result.channel_low, result.channel_high, result.channel_sum = low.copy(), high.copy(), total.copy()
+        place, counts, extremes = arrays
+        result = Accumulator()
+        result.histogram = GrowingHistogram(int(place[0]), int(place[1]), counts.copy())
+        result.minimum, result.maximum = map(float, extremes)
         return result
 
 
-PACKED_ARRAYS = 5  # arrays that one accumulator packs to
+PACKED_ARRAYS = 3  # arrays that one accumulator packs to

@@ -47,8 +47,8 @@ def observe(
         QmkitError: ``not-finite`` when a feature map becomes NaN or infinite, and what dataset and runtime raise.
     """
     wanted = _observable(graph)
-    channels = [(tensor.source, tensor.shape[-1] if tensor.shape else 1) for tensor in wanted]
-    merged = [Accumulator(count) for _, count in channels]
+    indices = [tensor.source for tensor in wanted]
+    merged = [Accumulator() for _ in wanted]
     total = min(limit, len(dataset))
     skipped: list[Skipped] = []
     pictures = 0
@@ -62,7 +62,7 @@ def observe(
         def feed(batch: Batch) -> tuple[Batch, list[Accumulator]]:
             worker = idle.get()
             try:
-                return batch, worker.observe([runtime_inputs(graph, batch.data, preprocess)], channels)
+                return batch, worker.observe([runtime_inputs(graph, batch.data, preprocess)], indices)
             except NotFiniteError as error:
                 raise _not_finite(next(tensor for tensor in wanted if tensor.source == error.index)) from None
             finally:

@@ -88,16 +88,13 @@ class FloatReference:
         """The tensors with the given indices in the model file, [n, ...] each; ``inputs`` as for :meth:`outputs`."""
         return list(self._run(protocol.FEATURE_MAPS, inputs, tuple(indices)).arrays)
 
-    def observe(self, inputs: Sequence[np.ndarray], channels: Sequence[tuple[int, int]]) -> list[Accumulator]:
-        """Statistics of float tensors over these inputs, one per entry of ``channels``.
+    def observe(self, inputs: Sequence[np.ndarray], indices: Sequence[int]) -> list[Accumulator]:
+        """Statistics over these inputs of the float tensors with the given indices in the model file.
 
-        Args:
-            channels: (index in the model file, channels) of each tensor.
         Raises:
             NotFiniteError: a tensor became NaN or infinite; says which.
         """
-        numbers = tuple(number for pair in channels for number in pair)
-        answer = self._run(protocol.OBSERVE, inputs, numbers)
+        answer = self._run(protocol.OBSERVE, inputs, tuple(indices))
         if answer.verb == protocol.NOT_FINITE:
             raise NotFiniteError(answer.numbers[0])
         starts = range(0, len(answer.arrays), PACKED_ARRAYS)

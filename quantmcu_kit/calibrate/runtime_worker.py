@@ -132,9 +132,8 @@ class _Session:
         return self._gather(request, True, list(request.numbers))
 
     def _observe(self, request: Message) -> Message:
-        """Numbers alternate: tensor index, channels."""
-        indices = request.numbers[::2]
-        accumulators = [Accumulator(channels) for channels in request.numbers[1::2]]
+        indices = request.numbers
+        accumulators = [Accumulator() for _ in indices]
         for interpreter in self._pictures(request, keep_all=True):
             for index, accumulator in zip(indices, accumulators, strict=True):
                 try:

@@ -21,7 +21,6 @@ class TensorStats:
         minimum, maximum: extreme values over all pictures.
         counts: int64 histogram with equal bins over [low, high].
         low, high: outer edges of the histogram; they enclose [minimum, maximum].
-        channel_mean: float64 mean per channel (last axis).
     """
 
     minimum: float
@@ -29,7 +28,6 @@ class TensorStats:
     counts: np.ndarray
     low: float
     high: float
-    channel_mean: np.ndarray
 
     @property
     def centres(self) -> np.ndarray:

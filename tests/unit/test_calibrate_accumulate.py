@@ -17,7 +17,7 @@ def pictures(count, seed=0):
 
 
 def filled(data):
-    accumulator = Accumulator(CHANNELS)
+    accumulator = Accumulator()
     for picture in data:
         accumulator.add(picture[None])
     return accumulator
@@ -29,11 +29,6 @@ def assert_stats(accumulator, data):
     assert stats.low <= stats.minimum and stats.maximum < stats.high
     edges = np.linspace(stats.low, stats.high, len(stats.counts) + 1)
     np.testing.assert_array_equal(stats.counts, np.histogram(data.astype(np.float64), edges)[0])
-    mean = data.reshape(-1, CHANNELS).mean(axis=0, dtype=np.float64)
-    np.testing.assert_allclose(stats.channel_mean, mean, rtol=1e-12)
-    rows = data.reshape(-1, CHANNELS)
-    np.testing.assert_array_equal(accumulator.channel_low, rows.min(axis=0))
-    np.testing.assert_array_equal(accumulator.channel_high, rows.max(axis=0))
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
@@ -48,14 +43,11 @@ def test_merging(split):
     left, right = filled(data[:split]), filled(data[split:])
     left.merge(right)
     assert_stats(left, data)
-    assert left.rows == 8 * 4 * 5
 
 
 def test_maps_of_one_vector_per_picture():
     data = np.array([[1, 2, 3], [3, 2, 1], [5, 2, -4]], np.float32)
-    accumulator = filled(data)
-    assert_stats(accumulator, data)
-    assert accumulator.stats().channel_mean.tolist() == [3, 2, 0]
+    assert_stats(filled(data), data)
 
 
 def test_packing_keeps_everything():

@@ -93,8 +93,6 @@ def assert_as_numpy(calibration, model, inputs):
         assert (stats.minimum, stats.maximum) == (values.min(), values.max()), tensor.name
         edges = np.linspace(stats.low, stats.high, len(stats.counts) + 1)
         np.testing.assert_array_equal(stats.counts, np.histogram(values.astype(np.float64), edges)[0], tensor.name)
-        mean = values.reshape(-1, tensor.shape[-1]).mean(axis=0, dtype=np.float64)
-        np.testing.assert_allclose(stats.channel_mean, mean, rtol=1e-9, atol=1e-12, err_msg=tensor.name)
 
 
 def failure(action):
@@ -157,7 +155,8 @@ def test_skipped_pictures_become_one_warning(tmp_path, bad, expected):
     assert warning.startswith(expected) and ("; and 2 more)" in warning) == (len(bad) == 5)
     assert calibration.pictures == 10 - len(bad)
     good = np.delete(x, bad, axis=0)
-    np.testing.assert_allclose(calibration.tensors["y"].channel_mean, 2 * good.mean(axis=0))
+    seen = calibration.tensors["y"]
+    assert (seen.minimum, seen.maximum) == (2 * good.min(), 2 * good.max())
 
 
 @pytest.mark.parametrize("value", [3e38, -3e38])

@@ -27,7 +27,7 @@ def stats_of(values: np.ndarray, bins: int = 2048) -> TensorStats:
     """Statistics of a sample, its histogram by numpy."""
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     counts, _ = np.histogram(values, bins, (low, high or 1.0))
-    return TensorStats(float(values.min()), float(values.max()), counts, low, high or 1.0, np.zeros(1))
+    return TensorStats(float(values.min()), float(values.max()), counts, low, high or 1.0)
 
 
 class TestRanges:
