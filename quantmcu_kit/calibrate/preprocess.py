@@ -81,14 +81,20 @@ def _named(name: str, channels: int, origin: str) -> Preprocess:
 
 
 def _derived(quant: Quant, port: Port, channels: int) -> Preprocess:
-    """The normalisation that the real range of a quantized input tells, else pixel − 128."""
+    """The normalisation that the real range of a quantized input tells.
+
+    Where the model file takes integers and their 256 levels can be the 256 pixel values, they are: quantized input =
+    pixel − 128. Normalising first would round pixels that fall between two levels, and leave one level out.
+    """
     low, high = (float(quant.s) * (q - quant.z) for q in (-128, 127))
     margin = _TOLERANCE * (high - low)
-    for name, edges in {"pm1": (-1.0, 1.0), "01": (0.0, 1.0), "raw": (0.0, 255.0), "imagenet": (-2.118, 2.64)}.items():
-        if abs(low - edges[0]) <= margin and abs(high - edges[1]) <= margin:
-            return _named(name, channels, f"derived from the input's range [{low:.3g}, {high:.3g}]")
-    # real = scale * (pixel - 128 - zero_point), that is, the quantized input is the pixel minus 128
-    scale = float(quant.s)
+    ranges = {"pm1": (-1.0, 1.0), "01": (0.0, 1.0), "raw": (0.0, 255.0), "imagenet": (-2.118, 2.64)}
+    near = (name for name, edges in ranges.items() if abs(low - edges[0]) + abs(high - edges[1]) <= 2 * margin)
+    name = next(near, None)
+    told = f"the input's range [{low:.3g}, {high:.3g}]"
+    if name == "imagenet" or (name and port.dtype is DType.F32):
+        return _named(name, channels, f"derived from {told}")
     kind = "uint8" if port.dtype is DType.U8 else "int8"
-    origin = f"the {kind} input takes pixels as they are: its range [{low:.3g}, {high:.3g}] is no usual normalisation"
-    return Preprocess("raw", (128.0 + quant.z,), (1.0 / scale,), origin)
+    origin = f"derived from {told}" if name else f"the {kind} input takes pixels as they are: {told} is no usual one"
+    # real = scale · (pixel − 128 − zero_point)
+    return Preprocess(name or "raw", (128.0 + quant.z,), (1.0 / float(quant.s),), origin)

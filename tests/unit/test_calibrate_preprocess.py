@@ -109,8 +109,12 @@ def test_derived_from_the_range_of_a_quantized_input(scale, zero_point, name, dt
     graph = rgb(scale=scale, zero_point=zero_point, dtype=dtype)
     preprocess = resolve_preprocess(graph)
     assert preprocess.name == name and preprocess.origin.startswith("derived from the input's range [")
-    named = resolve_preprocess(graph, preprocess=name)
-    assert (preprocess.mean, preprocess.std) == (named.mean, named.std)
+    if name == "imagenet" or dtype is DType.F32:  # levels are no pixel values, or the model file takes real ones
+        named = resolve_preprocess(graph, preprocess=name)
+        assert (preprocess.mean, preprocess.std) == (named.mean, named.std)
+    else:
+        table = preprocess.table(graph.tensors["x0"].quant, 3)
+        np.testing.assert_array_equal(table, np.tile(PIXEL_MINUS_128, (3, 1)))
 
 
 @pytest.mark.parametrize(("scale", "name"), [(1 / 255, "01"), (1.0, "raw")])
@@ -138,7 +142,7 @@ def test_pixels_as_they_are_for_every_scale(exponent, mantissa, zero_point, chan
     """Rounding of the normalisation never reaches the next integer, whatever the scale."""
     graph = network((1, 8, 8, channels), scale=mantissa * 2.0 ** round(exponent), zero_point=zero_point)
     preprocess = resolve_preprocess(graph)
-    if preprocess.origin.startswith("derived"):
+    if preprocess.name == "imagenet":
         return
     table = preprocess.table(graph.tensors["x0"].quant, channels)
     np.testing.assert_array_equal(table, np.tile(PIXEL_MINUS_128, (channels, 1)))
