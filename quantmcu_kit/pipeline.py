@@ -130,6 +130,8 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
     )
     graph, pictures, warnings = model.graph, 0, ()
     if not model.is_integer:
+        if len(model.graph.inputs) > 1:
+            raise _several_inputs(model)
         if dataset is None:
             raise _needs_pictures(model)
         calibration, warnings = calibrate.observe(
@@ -152,9 +154,10 @@ def sized_graph(model: Model) -> Graph:
 
 
 def find_dataset(model: Model, images: Path | None) -> Dataset | None:
-    """The user's pictures, else the folder ``images`` beside the model, else None."""
+    """The user's pictures, else the folder ``images`` beside a model that takes pictures, else None."""
     beside = model.path.parent / "images"
-    if images is None and not beside.is_dir():
+    takes_pictures = len(model.sample_shape) == 3 and model.sample_shape[2] in (1, 3)
+    if images is None and not (takes_pictures and beside.is_dir()):
         return None
     return calibrate.open_dataset(images or beside, model.sample_shape)
 
@@ -216,4 +219,13 @@ def _needs_pictures(model: Model) -> QmkitError:
         f"{model.path.name} is a {model.kind.value} model and needs pictures to calibrate on",
         why="the ranges of its feature maps are found by running it on inputs like those it will see",
         hint="add --images FOLDER, or put an images/ folder beside the model",
+    )
+
+
+def _several_inputs(model: Model) -> QmkitError:
+    return QmkitError(
+        "several-inputs",
+        f"{model.path.name} is a {model.kind.value} model with {len(model.graph.inputs)} inputs",
+        why="calibration samples are those of one input; nothing says which samples of two inputs belong together",
+        hint="a network of several inputs that is quantized to int8 already builds as it is",
     )

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.conftest import DIGITS
+from tests.support.networks import Network
 from tests.support.shared import needs_shared, shared_folder
 
 MODEL = DIGITS / "digits.tflite"
@@ -54,6 +55,30 @@ def test_float_model_without_pictures(qmkit, tmp_path):
     result = qmkit("build", "alone.tflite")
     assert result.code == 2
     assert "error[no-pictures]" in result.err and "--images" in result.err
+
+
+def two_inputs(dtype: str) -> bytes:
+    """a + b for two vectors."""
+    net = Network(dtype)
+    net.map("a", (1, 6))
+    net.map("b", (1, 6))
+    net.add("a", "b", "sum")
+    return net.build(["a", "b"], ["sum"])
+
+
+def test_float_model_of_several_inputs(qmkit, tmp_path):
+    (tmp_path / "sum.tflite").write_bytes(two_inputs("float32"))
+    np.save(tmp_path / "a.npy", np.ones((3, 6), np.float32))
+    result = qmkit("build", "sum.tflite", "--images", "a.npy", "--json")
+    assert result.code == 2
+    assert error_of(result)["code"] == "several-inputs"
+
+
+def test_int8_model_of_several_inputs_builds_and_verifies(qmkit, tmp_path):
+    (tmp_path / "sum.tflite").write_bytes(two_inputs("int8"))
+    (tmp_path / "images").mkdir()  # pictures beside a network that takes none are not its own
+    assert qmkit("build", "sum.tflite").code == 0
+    assert qmkit("verify", "lib/sum").code == 0
 
 
 def test_bad_pictures_are_counted_and_the_rest_is_used(qmkit, tmp_path):
