@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from quantmcu_kit import emit
-from quantmcu_kit.calibrate import Batch, Dataset, FloatReference, quantized_inputs, runtime_inputs
+from quantmcu_kit.calibrate import Batch, Dataset, FloatReference, Progress, quantized_inputs, runtime_inputs
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
-from quantmcu_kit.pipeline import BATCH, Build, Model, Progress, build, find_dataset
+from quantmcu_kit.pipeline import BATCH, Build, Model, build, find_dataset
 from quantmcu_kit.verify import HostLibrary
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from quantmcu_kit import calibrate, emit, memory, passes, quantize, tflite
 from quantmcu_kit.boards.catalog import Board, find
-from quantmcu_kit.calibrate import Dataset
+from quantmcu_kit.calibrate import Dataset, Progress
 from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
 from quantmcu_kit.emit.names import library_name
 from quantmcu_kit.errors import QmkitError
@@ -22,8 +22,6 @@ from quantmcu_kit.ir.plans import Calibration, PrecisionPlan, TensorStats
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
 from quantmcu_kit.tflite.kinds import ModelKind
-
-Progress = Callable[[str, int, int], None]
 
 MAX_MODEL_BYTES = 256 * 1024 * 1024  # far beyond any microcontroller's flash
 BATCH = 16  # pictures decoded, observed or simulated at a time

@@ -2,7 +2,7 @@
 
 from quantmcu_kit.calibrate.dataset import Batch, Dataset, open_dataset
 from quantmcu_kit.calibrate.inputs import quantized_inputs, runtime_inputs
-from quantmcu_kit.calibrate.observe import observe
+from quantmcu_kit.calibrate.observe import Progress, observe
 from quantmcu_kit.calibrate.preprocess import resolve_preprocess
 from quantmcu_kit.calibrate.runtime import FloatReference
 
@@ -10,6 +10,7 @@ __all__ = [
     "Batch",
     "Dataset",
     "FloatReference",
+    "Progress",
     "observe",
     "open_dataset",
     "quantized_inputs",

@@ -52,7 +52,10 @@ def evaluate(
         rounding=rounding,
     )
     with console.progress(not json) as progress:
-        result = evaluation.evaluate(pipeline.load_model(model), options, images, progress)
+        source = pipeline.load_model(model)
+        result = evaluation.evaluate(source, options, images, progress)
+    if calibration is None and not source.is_integer:
+        console.warn("calibrated on the pictures that are measured: --calibration with others makes the figures honest")
     if result.skipped:
         console.warn(f"{result.skipped} pictures could not be decoded and were skipped")
     if json:

@@ -13,6 +13,7 @@ from quantmcu_kit.ir.plans import InputMoments
 from quantmcu_kit.quantize.weights import LIMIT
 
 _DAMPING = 0.01  # of the mean variance, so that directions never seen stay near plain rounding
+_LEAST_VARIANCE = 1e-200  # of inputs that are always zero; its inverse is still a float64
 
 
 def round_rows(rows: np.ndarray, scale: np.ndarray, moments: InputMoments) -> np.ndarray:
@@ -45,6 +46,6 @@ def _regular(moments: InputMoments) -> np.ndarray:
     k = covariance.shape[1]
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)
     trust = moments.samples / (moments.samples + k)
-    floor = _DAMPING * np.maximum(diagonal.mean(axis=1, keepdims=True), np.finfo(np.float64).tiny * 1e100)
+    floor = _DAMPING * np.maximum(diagonal.mean(axis=1, keepdims=True), _LEAST_VARIANCE)
     identity = np.eye(k)
     return trust * covariance + identity * ((1 - trust) * diagonal + floor)[:, None, :]

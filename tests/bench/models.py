@@ -15,7 +15,6 @@ from quantmcu_kit.pipeline import Model
 from tests.support.shared import shared_folder
 
 AD_WINDOW, AD_HOP = 640, 128  # values of the autoencoder's spectrogram windows
-_AD_SCALE = 4  # every fourth window suffices to compare bytes
 
 
 @dataclass(frozen=True)

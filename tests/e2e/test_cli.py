@@ -93,6 +93,12 @@ def test_eval_measures_three_ways(qmkit):
     assert figures["agreement"] >= 95
 
 
+def test_eval_warns_where_it_calibrates_on_what_it_measures(qmkit):
+    arguments = ("eval", MODEL, "--preprocess", "pm1", "--limit", 4, "--json")
+    assert "calibrated on the pictures that are measured" in qmkit(*arguments).err
+    assert "measured" not in qmkit(*arguments, "--calibration", DIGITS / "calibration").err
+
+
 def test_inspect_lists_layers(qmkit):
     facts = json.loads(qmkit("inspect", MODEL, "--json").out)
     assert facts["kind"] == "float32"
