@@ -29,6 +29,8 @@ class Board:
         core_ram_bytes, core_flash_bytes: what the Arduino core itself takes of them (an empty sketch, rounded up).
         psram_bytes: external RAM, 0 for none.
         platform, framework: PlatformIO's names.
+        flash_start, ram_start: first addresses of a program's flash and RAM; None for boards that are not emulated.
+        flash_wait_states: of the flash at this clock, without its cache or prefetch.
     """
 
     id: str
@@ -43,6 +45,9 @@ class Board:
     psram_bytes: int
     platform: str
     framework: str
+    flash_start: int | None = None
+    ram_start: int | None = None
+    flash_wait_states: int = 0
 
     @property
     def free_ram_bytes(self) -> int:

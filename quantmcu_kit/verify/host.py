@@ -13,7 +13,7 @@ from types import TracebackType
 import numpy as np
 
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
-from quantmcu_kit.verify.compiler import accepts, find_compiler, sanitizer_flags, sanitizers
+from quantmcu_kit.host_compiler import accepts, find_compiler, sanitizer_flags, sanitizers
 from quantmcu_kit.verify.contents import read_manifest
 
 _RUNNER = Path(__file__).with_name("runner.c")
