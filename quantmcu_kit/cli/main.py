@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from quantmcu_kit import __version__
-from quantmcu_kit.cli import boards, build, console, eval, inspect, verify
+from quantmcu_kit.cli import bench, boards, build, console, emulate, eval, inspect, toolchain, verify
 
 app = typer.Typer(
     name="qmkit",
@@ -38,7 +38,10 @@ app.command("build")(build.build)
 app.command("inspect")(inspect.inspect)
 app.command("eval")(eval.evaluate)
 app.command("verify")(verify.verify)
+app.command("bench")(bench.bench)
+app.command("emulate")(emulate.emulate)
 app.command("boards")(boards.boards)
+app.command("toolchain", hidden=True)(toolchain.toolchain)
 
 
 def main() -> None:

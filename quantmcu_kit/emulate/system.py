@@ -1,7 +1,7 @@
 """The core's own registers: the cycle counter (DWT), SysTick, and what start-up code touches of the system block.
 
-Source: Armv7-M Architecture Reference Manual (DDI 0403E), B3.2 and C1.8. There are no interrupts: SysTick counts, and sets
-its flag, but calls nothing.
+Source: Armv7-M Architecture Reference Manual (DDI 0403E), B3.2 and C1.8. There are no interrupts: SysTick counts, and
+sets its flag, but calls nothing.
 """
 
 from __future__ import annotations

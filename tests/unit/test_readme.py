@@ -47,7 +47,7 @@ def test_every_operator_is_listed():
 def test_commands_of_the_readme_exist():
     from quantmcu_kit.cli.main import app
 
-    commands = {command.name for command in app.registered_commands}
+    commands = {command.name for command in app.registered_commands if not command.hidden}
     assert set(re.findall(r"^\| `qmkit (\w+)", README, re.MULTILINE)) == commands
 
 

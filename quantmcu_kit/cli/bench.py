@@ -1,0 +1,135 @@
+"""``qmkit bench``: modelled cycles of a library, layer by layer, on an emulated board."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from quantmcu_kit.boards import catalog
+from quantmcu_kit.boards.catalog import Board
+from quantmcu_kit.cli import console, flags
+from quantmcu_kit.emulate.library import BoardLibrary, BoardRun, LayerCycles
+from quantmcu_kit.verify.contents import read_contents
+
+OnBoard = Annotated[
+    str | None, typer.Option("--board", help="Board to emulate. Default: the one it was built for.", show_default=False)
+]
+
+
+class Level(str, Enum):
+    """Levels of optimization, as after -O."""
+
+    SIZE = "s"
+    TWO = "2"
+    THREE = "3"
+
+
+Optimize = Annotated[Level, typer.Option("--optimize", help="The compiler's level of optimization, as after -O.")]
+WaitStates = Annotated[
+    int,
+    typer.Option("--wait-states", help="Wait states of the flash, without cache.", min=0, max=20),
+]
+
+
+@console.command
+def bench(
+    library: flags.LibraryPath,
+    board: OnBoard = None,
+    optimize: Optimize = Level.SIZE,
+    wait_states: WaitStates = 0,
+    json: flags.Json = False,
+) -> None:
+    """Run a library on an emulated board and show modelled cycles per layer, stack and memory."""
+    contents = read_contents(library)
+    target = catalog.find(board or contents.manifest.board)
+    level = f"-O{optimize.value}"
+    with (
+        console.progress(not json) as progress,
+        BoardLibrary(library, contents.manifest, target, optimize=level, wait_states=wait_states) as on_board,
+    ):
+        progress("run", 0, 1)
+        run = on_board.run(*(inputs[:1] for inputs in contents.golden_inputs))
+        progress("run", 1, 1)
+        facts = _facts(on_board, run)
+        if json:
+            console.print_json(facts)
+        else:
+            _print(contents.manifest.name, on_board, run, facts, f"{level}, {_waits(wait_states, target)}")
+
+
+def _facts(library: BoardLibrary, run: BoardRun) -> dict[str, object]:
+    sizes, cycles = library.sizes, run.cycles[0]
+    return {
+        "board": library.board.id,
+        "compiler": library.toolchain.name,
+        "confidence": library.model.confidence.value,
+        "cycles": cycles,
+        "latency_ms": _milliseconds(cycles, library.board),
+        "macs": sum(layer.macs for layer in run.layers),
+        "layers": [
+            {"name": layer.name, "op": layer.op, "macs": layer.macs, "cycles": layer.cycles} for layer in run.layers
+        ],
+        "stack_bytes": run.stack_bytes,
+        "code_bytes": sizes.code,
+        "rodata_bytes": sizes.rodata,
+        "data_bytes": sizes.data,
+        "bss_bytes": sizes.bss,
+        "arena_bytes": sizes.arena,
+        "ram_bytes": sizes.data + sizes.bss + sizes.arena + run.stack_bytes,
+    }
+
+
+def _milliseconds(cycles: int, board: Board) -> float:
+    return cycles / (board.clock_mhz * 1000)
+
+
+def _waits(wait_states: int, board: Board) -> str:
+    if wait_states:
+        return f"{wait_states} wait states for each load from flash and each branch"
+    if board.flash_wait_states:
+        return (
+            f"flash as if cached (its {board.flash_wait_states} wait states: --wait-states {board.flash_wait_states})"
+        )
+    return "flash without wait states"
+
+
+def _print(name: str, library: BoardLibrary, run: BoardRun, facts: dict, how: str) -> None:
+    board, out = library.board, console.out
+    out.print(Text.assemble((name, "bold"), f" on {board.id}, {board.cpu} at {board.clock_mhz} MHz"))
+    out.print(f"{library.toolchain.name} {how}", style="dim", soft_wrap=True)
+    out.print(f"cycles: {library.model.source} ({library.model.confidence.value})", style="dim", soft_wrap=True)
+    out.print(_table(run.layers, run.cycles[0], board))
+    sizes = library.sizes
+    variables = sizes.data + sizes.bss
+    rate = f", {facts['cycles'] / facts['macs']:.2f} cycles/MAC" if facts["macs"] else ""
+    out.print(Text.assemble((f"{facts['latency_ms']:,.2f} ms", "bold"), f"   {facts['cycles']:,} cycles{rate}"))
+    ram = f"arena {sizes.arena:,}, stack {run.stack_bytes:,}, variables {variables:,}"
+    out.print(f"RAM    {facts['ram_bytes']:,} B: {ram}")
+    out.print(f"flash  {sizes.code + sizes.rodata:,} B: code {sizes.code:,}, constants {sizes.rodata:,}")
+
+
+def _table(layers: tuple[LayerCycles, ...], total: int, board: Board) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("", justify="right")
+    for title in ("operator", "layer"):
+        table.add_column(title, no_wrap=True, overflow="ellipsis", max_width=36)
+    for title in ("MACs", "cycles", "per MAC", "ms", "share"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for layer in layers:
+        if not layer.cycles:
+            continue
+        table.add_row(
+            f"{layer.index:02d}",
+            layer.op,
+            layer.name,
+            f"{layer.macs:,}" if layer.macs else "-",
+            f"{layer.cycles:,}",
+            f"{layer.cycles / layer.macs:.2f}" if layer.macs else "-",
+            f"{_milliseconds(layer.cycles, board):,.2f}",
+            f"{100 * layer.cycles / total:.1f} %",
+        )
+    return table

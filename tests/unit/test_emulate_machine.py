@@ -1,0 +1,369 @@
+"""Emulated boards: console, faults with their place, stack, counters against hand-counted programs."""
+
+import dataclasses
+import re
+import struct
+
+import pytest
+
+from quantmcu_kit.emulate.machine import Layers, Machine
+from quantmcu_kit.errors import EXIT_FAILED, QmkitError
+from tests.support.firmware import CLOCK_HZ, SMALL, image, line_of, machine
+
+CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m7", "cortex-m33")
+HELLO = 'int main(void) { sys_write0("hello\\n"); return 3; }\n'
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_console_and_exit_code(core, tmp_path):
+    heard = []
+    run = machine(HELLO, tmp_path, core).run(output=heard.append)
+    assert run.output == b"hello\n" == b"".join(heard)
+    assert run.exit_code == 3 and 0 < run.instructions < run.cycles * 2
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_every_run_starts_from_reset(core, tmp_path):
+    source = """
+    static int zeroed; static int stored = 5;
+    int main(void) { char c = (char)('0' + ++zeroed + ++stored); sys_write(&c, 1); return 0; }
+    """
+    board = machine(source, tmp_path, core)
+    first, second = board.run(), board.run()
+    assert first.output == second.output == b"7"
+    assert first.cycles == second.cycles and first.functions == second.functions
+
+
+def test_input_is_read_until_it_ends(tmp_path):
+    source = """
+    int main(void) {
+        uint8_t bytes[3]; uint32_t sum = 0;
+        while (sys_read(bytes, 3) == 0) sum += bytes[0] * 65536u + bytes[1] * 256u + bytes[2];
+        sys_write(&sum, 4);
+        return 0;
+    }
+    """
+    run = machine(source, tmp_path).run(bytes([0, 1, 2, 3, 4, 5, 6]))
+    assert struct.unpack("<I", run.output) == (0x000102 + 0x030405,)
+
+
+FAULTS = {
+    "write past the arena": (
+        """
+        __attribute__((section(".arena"), aligned(16))) static volatile int8_t arena[64];
+        int main(void) { for (int i = 0; i < 65; ++i)
+            arena[i] = 1; /* here */
+            return 0; }
+        """,
+        "write of 1 byte at 0x20008000",
+        "past the end of RAM, which is where the arena ends",
+    ),
+    "stack overflow": (
+        """
+        static int __attribute__((noinline)) deeper(int depth) { volatile int32_t block[32];
+            block[depth & 31] = depth; /* here */
+            return deeper(depth + 1) + block[3]; }
+        int main(void) { return deeper(0); }
+        """,
+        r"write of \d bytes? at 0x1FFFF[0-9A-F]{3}",
+        "the stack of 2,048 bytes is full",
+    ),
+    "write to flash": (
+        """
+        int main(void) { volatile uint32_t *flash = (volatile uint32_t *)0x10100;
+            *flash = 1; /* here */
+            return 0; }
+        """,
+        "write of 4 bytes at 0x00010100",
+        "flash cannot be written",
+    ),
+    "null pointer": (
+        """
+        int main(void) { volatile uint32_t *p = (volatile uint32_t *)8; __asm volatile("" : "+r"(p));
+            return (int)*p; /* here */
+        }
+        """,
+        "read of 4 bytes at 0x00000008",
+        "a null pointer",
+    ),
+    "peripheral": (
+        """
+        int main(void) { volatile uint32_t *p = (volatile uint32_t *)0x50000504;
+            *p = 1; /* here */
+            return 0; }
+        """,
+        "write of 4 bytes at 0x50000504",
+        "peripherals are not emulated",
+    ),
+    "undefined instruction": (
+        """
+        int main(void) {
+            __asm volatile("udf #3"); /* here */
+            return 0; }
+        """,
+        r"undefined instruction at 0x0001[0-9A-F]{4}",
+        "a cortex-m4f does not have it",
+    ),
+    "supervisor call": (
+        """
+        int main(void) {
+            __asm volatile("svc #3"); /* here */
+            return 0; }
+        """,
+        "a supervisor call",
+        "no handlers",
+    ),
+    "wild jump": (
+        """
+        int main(void) { void (*volatile f)(void) = (void (*)(void))0x20004001;
+            f(); /* here */
+            return 1; }
+        """,
+        "jump to 0x20004000",
+        "overwritten",
+    ),
+    "console buffer": (
+        """
+        int main(void) {
+            sys_write((const void *)0x40000000, 4); /* here */
+            return 0; }
+        """,
+        "console call with a buffer of 4 bytes at 0x40000000",
+        "a program has flash from 0x00010000 to 0x00030000",
+    ),
+    "reset": (
+        """
+        int main(void) {
+            *(volatile uint32_t *)0xE000ED0C = 0x05FA0004; /* here */
+            return 0; }
+        """,
+        "the program resets the board",
+        "runs once",
+    ),
+    "unaligned store of two words": (
+        """
+        static uint32_t words[4];
+        int main(void) { register uint32_t *p __asm("r2") = (uint32_t *)((uintptr_t)words + 2);
+            __asm volatile("strd r0, r1, [%0]" : : "r"(p) : "memory"); /* here */
+            return 0; }
+        """,
+        "unaligned access at 0x2000",
+        "aligned to 4 bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_names_what_where_and_why(name, tmp_path):
+    source, message, why = FAULTS[name]
+    with pytest.raises(QmkitError) as caught:
+        machine(source, tmp_path).run(limit=1_000_000)
+    error = caught.value
+    assert (error.code, error.exit_code) == ("board-fault", EXIT_FAILED)
+    assert re.search(message, error.message) and why in error.why
+    place = re.search(r"^(\w+) at .*?([\w.]+):(\d+) \(pc 0x[0-9A-F]{8}\)$", error.where)
+    assert place, error.where
+    if place[2] == "program.c":  # a console call faults inside semihosting.h
+        assert abs(int(place[3]) - line_of(source, "/* here */")) <= 1
+    else:
+        assert place[2] == "semihosting.h" and name == "console buffer"
+
+
+def test_endless_loop_ends_with_its_place(tmp_path):
+    source = 'int main(void) {\n    for (;;) {\n        __asm volatile("");\n    }\n}\n'
+    with pytest.raises(QmkitError) as caught:
+        machine(source, tmp_path).run(limit=100_000)
+    assert caught.value.code == "board-fault" and "no end after 100,000 instructions" in caught.value.message
+    assert "main at " in caught.value.where and "program.c:" in caught.value.where
+
+
+UNALIGNED = """
+static uint32_t words[4];
+int main(void) { register uint32_t *p __asm("r2") = (uint32_t *)((uintptr_t)words + 1); uint32_t v;
+    __asm volatile("ldr %0, [%1]" : "=r"(v) : "r"(p) : "memory");
+    return (int)v; }
+"""
+
+
+def test_unaligned_load_is_a_fault_on_a_cortex_m0plus_only(tmp_path):
+    with pytest.raises(QmkitError, match="unaligned access at 0x2000"):
+        machine(UNALIGNED, tmp_path, "cortex-m0plus").run()
+    run = machine(UNALIGNED, tmp_path).run()
+    assert run.exit_code == 0 and run.unaligned == 1
+
+
+def test_code_of_another_core_is_refused_where_it_runs(tmp_path):
+    """A Cortex-M4 program on a Cortex-M0+: the emulator's CPU would execute it."""
+    source = """
+    int main(void) { int a = 3, b;
+        __asm volatile("smlabb %0, %1, %1, %1" : "=r"(b) : "r"(a)); /* here */
+        return b; }
+    """
+    program = image(source, tmp_path)
+    with pytest.raises(QmkitError) as caught:
+        Machine(program, "cortex-m3", SMALL, clock_hz=CLOCK_HZ).run()
+    assert "undefined instruction" in caught.value.message and "a cortex-m3 does not have it" in caught.value.why
+    assert f"program.c:{line_of(source, '/* here */')}" in caught.value.where
+
+
+def test_program_for_other_addresses_is_refused(tmp_path):
+    program = image(HELLO, tmp_path)
+    elsewhere = dataclasses.replace(SMALL, flash_start=0x08000000)
+    with pytest.raises(QmkitError) as caught:
+        Machine(program, "cortex-m4f", elsewhere, clock_hz=CLOCK_HZ)
+    assert caught.value.code == "outside-memory" and "0x08000000" in caught.value.why
+
+
+def test_stack_use_is_seen(tmp_path):
+    source = """
+    static int __attribute__((noinline)) fill(volatile uint8_t *block, int n) {
+        for (int i = 0; i < n; ++i) block[i] = 1;
+        return block[2]; }
+    int main(void) { uint8_t block[1000]; return fill(block, 1000) - 1; }
+    """
+    assert 1000 < machine(source, tmp_path).run().stack_bytes < 1000 + 100
+    assert machine("int main(void) { return 0; }", tmp_path).run().stack_bytes < 64
+
+
+# Ten instructions of one cycle between two reads of a counter, each a load of 2 cycles. The nop keeps the first read
+# from waiting for its address.
+TICKS = """
+static uint32_t __attribute__((noinline, naked)) measure(volatile uint32_t *counter) {
+    __asm volatile(
+        "mov r3, r0\\n nop\\n ldr r1, [r3]\\n"
+        "adds r2, r2, #1\\n adds r2, r2, #1\\n adds r2, r2, #1\\n adds r2, r2, #1\\n adds r2, r2, #1\\n"
+        "adds r2, r2, #1\\n adds r2, r2, #1\\n adds r2, r2, #1\\n adds r2, r2, #1\\n adds r2, r2, #1\\n"
+        "ldr r0, [r3]\\n subs r0, r0, r1\\n bx lr\\n"); }
+"""
+
+
+def test_cycle_counter_is_exact_within_a_block(tmp_path):
+    source = (
+        TICKS
+        + """
+    int main(void) {
+        *(volatile uint32_t *)0xE000EDFC = 1u << 24;
+        volatile uint32_t *const cyccnt = (volatile uint32_t *)0xE0001004;
+        uint32_t got[3];
+        got[0] = *cyccnt;                             /* it stands still until it is enabled */
+        *(volatile uint32_t *)0xE0001000 = 1;
+        got[1] = measure(cyccnt);
+        *cyccnt = 1000000;
+        got[2] = *cyccnt;
+        sys_write(got, sizeof got);
+        return 0; }
+    """
+    )
+    run = machine(source, tmp_path).run()
+    still, ticks, after = struct.unpack("<III", run.output)
+    assert still == 0
+    assert ticks == 2 + 10  # the first load's 2 cycles and ten additions
+    assert 1000000 <= after < 1000000 + 20
+
+
+def test_a_cortex_m0plus_has_no_cycle_counter(tmp_path):
+    source = """
+    int main(void) { *(volatile uint32_t *)0xE0001000 = 1;
+        uint32_t got = *(volatile uint32_t *)0xE0001004; sys_write(&got, 4); return 0; }
+    """
+    assert machine(source, tmp_path, "cortex-m0plus").run().output == bytes(4)
+
+
+def test_systick_counts_down_and_flags_its_wrap(tmp_path):
+    source = (
+        TICKS
+        + """
+    int main(void) {
+        volatile uint32_t *const tick = (volatile uint32_t *)0xE000E010;
+        tick[1] = 9999; tick[2] = 0; tick[0] = 5;
+        uint32_t got[4];
+        got[0] = (uint32_t)0 - measure(tick + 2);
+        got[1] = tick[0];
+        for (volatile int i = 0; i < 5000; ++i) {}
+        got[2] = tick[0];
+        got[3] = tick[0];
+        sys_write(got, sizeof got);
+        return 0; }
+    """
+    )
+    down, before, wrapped, again = struct.unpack("<IIII", machine(source, tmp_path).run().output)
+    assert down == 12 and before == 5
+    assert wrapped == 5 | 1 << 16 and again == 5
+
+
+LAYERED = """
+typedef struct { int rounds; } layer_t;
+static const layer_t k00 = {10}, k02 = {1000};
+static volatile int sink;
+static void __attribute__((noinline)) inner(int rounds) { for (int i = 0; i < rounds; ++i) sink = i; }
+static void __attribute__((noinline)) kernel(const layer_t *layer) { inner(layer->rounds); sink = -1; }
+"""
+# The calls are made from another source: its code is the network's.
+NETWORK = """
+extern const void *const constants[2];
+extern void (*const kernel_of)(const void *);
+int run_network(void);
+int run_network(void) { kernel_of(constants[0]); kernel_of(constants[1]); kernel_of(constants[0]); return 0; }
+"""
+GLUE = """
+int run_network(void);
+const void *const constants[2] = {&k00, &k02};
+void (*const kernel_of)(const void *) = (void (*)(const void *))kernel;
+int main(void) { return run_network(); }
+"""
+
+
+@pytest.fixture(scope="module")
+def layered(tmp_path_factory):
+    from quantmcu_kit.emulate.cores import find_core
+    from quantmcu_kit.emulate.elf import Image
+    from quantmcu_kit.emulate.firmware import compile_firmware
+    from quantmcu_kit.emulate.toolchain import find_toolchain
+
+    folder = tmp_path_factory.mktemp("net")
+    (folder / "net.c").write_text(NETWORK)
+    (folder / "main.c").write_text(LAYERED + GLUE)
+    target = folder / "x.elf"
+    sources = [folder / "net.c", folder / "main.c"]
+    compile_firmware(find_toolchain(), find_core("cortex-m4f"), SMALL, sources, target=target)
+    return Image(target), Layers({"k00": 1, "k02": 3}, f"{folder.name}/net.c")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_cycles_by_layer(layered, native):
+    program, layers = layered
+    run = Machine(program, "cortex-m4f", SMALL, clock_hz=CLOCK_HZ, layers=layers, native=native).run()
+    other, first, second, third = run.layer_cycles
+    assert other + first + second + third == run.cycles == sum(cycles for _, cycles in run.functions)
+    assert second == 0
+    # Layer 1 runs twice with 10 rounds, layer 3 once with 1000: the same code, so its loop costs the same per round.
+    per_round = (third - first / 2) / 990
+    assert per_round == int(per_round) and 3 <= per_round <= 8
+    assert first < 2 * (10 * per_round + 60)
+
+
+def test_both_counters_agree(layered):
+    program, layers = layered
+    runs = [
+        Machine(program, core, SMALL, clock_hz=CLOCK_HZ, layers=layers, native=native).run()
+        for core in ("cortex-m4f", "cortex-m7")
+        for native in (True, False)
+    ]
+    for native, python in (runs[:2], runs[2:]):
+        for name in ("output", "cycles", "instructions", "functions", "layer_cycles", "stack_bytes"):
+            assert getattr(native, name) == getattr(python, name), name
+
+
+def test_wait_states_are_charged_for_loads_from_flash_and_branches(tmp_path):
+    source = """
+    static const uint32_t table[1] = {1};
+    int main(void) { const volatile uint32_t *p = table; uint32_t sum = 0;
+        for (int i = 0; i < 100; ++i) sum += *p;
+        return (int)(sum - 100); }
+    """
+    program = image(source, tmp_path)
+    runs = [Machine(program, "cortex-m4f", SMALL, clock_hz=CLOCK_HZ, wait_states=n).run() for n in (0, 1, 5)]
+    first, second, third = (run.cycles for run in runs)
+    # A hundred loads, at least 99 taken branches, and the start-up code around them.
+    assert 199 <= second - first < 260
+    assert third - first == 5 * (second - first)
