@@ -84,6 +84,7 @@ class BoardLibrary:
         optimize: the compiler's level.
         stack_bytes: RAM kept for the stack.
         wait_states: of the flash.
+        check_accesses: look at every load and store; about three times slower.
     Raises:
         QmkitError: ``not-emulated``, ``cross-compiler-missing``, ``emulator-missing``, ``compile-failed`` or
             ``does-not-fit``.
@@ -98,6 +99,7 @@ class BoardLibrary:
         optimize: str = OPTIMIZE,
         stack_bytes: int = STACK_BYTES,
         wait_states: int = 0,
+        check_accesses: bool = True,
     ) -> None:
         require_emulated(board)
         self._manifest = manifest
@@ -115,6 +117,7 @@ class BoardLibrary:
                 clock_hz=board.clock_mhz * 1_000_000,
                 layers=Layers(_layer_numbers(manifest.layers), f"{manifest.name}/{manifest.name}.c"),
                 wait_states=wait_states,
+                check_accesses=check_accesses,
             )
         except BaseException:
             self.close()
