@@ -63,4 +63,5 @@ def _print(run: Run, clock: int) -> None:
         f"exit code {run.exit_code}, {run.cycles:,} cycles ({run.cycles / clock * 1000:,.2f} ms), "
         f"{run.instructions:,} instructions{stack}",
         style="dim",
+        soft_wrap=True,
     )

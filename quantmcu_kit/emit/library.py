@@ -10,6 +10,8 @@ from pathlib import Path
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
 
+_BY_PRODUCTS = frozenset({".pio", "__pycache__"})  # folders that running the library's own test leaves in it
+
 
 def write(files: Mapping[str, str | bytes], target: Path, force: bool = False) -> Path:
     """Write ``files`` as the folder ``target`` and return its absolute path.
@@ -64,9 +66,8 @@ def _refuse_foreign_files(target: Path) -> None:
         return
     if not target.is_dir():
         raise QmkitError("output-not-empty", f"{target} is a file", hint="name another folder with --output")
-    found = {
-        path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir() or path.is_symlink()
-    }
+    entries = (path.relative_to(target) for path in target.rglob("*") if not path.is_dir() or path.is_symlink())
+    found = {path.as_posix() for path in entries if not _BY_PRODUCTS & set(path.parts)}
     foreign = sorted(found - _written_before(target))
     if foreign:
         shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")

@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 
 from quantmcu_kit import __version__
+from quantmcu_kit.boards.catalog import boards
 from quantmcu_kit.emit.constants import Constant, ConstantPool, format_values
 from quantmcu_kit.emit.interface import Interface, build_interface
 from quantmcu_kit.emit.layers import Layer, build_layers
@@ -175,7 +176,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.globals["prototype"] = prototype
+    environment.globals |= {"boards": boards(), "prototype": prototype}
     environment.filters |= {
         "block_comment": block_comment,
         "c_string": c_string,
@@ -214,7 +215,7 @@ def _source_files(library: Library) -> Files:
 
 
 def _test_files(library: Library) -> Files:
-    """The example sketch, and the test where there are golden vectors."""
+    """The example sketch, and the test as a PlatformIO project where there are golden vectors."""
     folder = f"examples/{library.example}"
     templates = {f"{folder}/{library.example}.ino": "example.ino.j2"}
     if library.goldens:
@@ -222,6 +223,15 @@ def _test_files(library: Library) -> Files:
         templates |= {
             f"test/test_golden/{file}": f"{file}.j2"
             for file in ("golden_vectors.h", "test_golden.h", "test_golden.c", "test_golden_arduino.cpp")
+        }
+        templates["platformio.ini"] = "platformio.ini.j2"
+        templates |= {
+            f"test/{file}": file
+            for file in (
+                "test_custom_runner.py",
+                "emulated_platform/platform.json",
+                "emulated_platform/builder/main.py",
+            )
         }
     environment = _environment()
     return {path: environment.get_template(template).render(lib=library) for path, template in templates.items()}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.emulate.cores import Core
-from quantmcu_kit.emulate.toolchain import Toolchain
+from quantmcu_kit.emulate.toolchain import VARIABLE, Toolchain
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 
 FIRMWARE = Path(__file__).with_name("firmware")
@@ -106,22 +106,21 @@ def compile_firmware(
     common += [part for include in includes for part in ("-I", str(include))]
     common += [f"-D{name}={value}" if value else f"-D{name}" for name, value in (defines or {}).items()]
     common += flags if any(flag.startswith("-O") for flag in flags) else [*flags, "-O2"]
-    has_standard = any(flag.startswith("-std=") for flag in flags)
+    c_flags = () if any(flag.startswith("-std=") for flag in flags) else C_FLAGS
+
+    def compile_one(source: Path, product: Path) -> None:
+        language = CXX_FLAGS if source.suffix in _CXX_SUFFIXES else c_flags
+        _run(toolchain, [*common, *language, "-c", str(source), "-o", str(product)], source.name)
 
     with tempfile.TemporaryDirectory(prefix="qmkit-") as folder:
-
-        def compile_one(index: int, source: Path) -> str:
-            standard = CXX_FLAGS if source.suffix in _CXX_SUFFIXES else () if has_standard else C_FLAGS
-            target = Path(folder, f"{index}_{source.stem}.o")
-            _run(toolchain, [*common, *standard, "-c", str(source), "-o", str(target)], source.name)
-            return str(target)
-
         script = Path(folder, "board.ld")
         script.write_text(linker_script(memory), "utf-8")
+        every = [*STARTUP_SOURCES, *sources]
+        objects = [Path(folder, f"{index}_{source.stem}.o") for index, source in enumerate(every)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(lambda job: compile_one(*job), enumerate([*STARTUP_SOURCES, *sources])))
-        link = [*link_flags(toolchain, core, script), *objects, *link_libraries(toolchain), "-o", str(target)]
-        _run(toolchain, link, target.name)
+            list(pool.map(compile_one, every, objects))
+        link = [*link_flags(toolchain, core, script), *map(str, objects), *link_libraries(toolchain)]
+        _run(toolchain, [*link, "-o", str(target)], target.name)
     return target
 
 
@@ -163,5 +162,6 @@ def _failure(toolchain: Toolchain, product: str, why: str) -> QmkitError:
         "compile-failed",
         f"{toolchain.name} does not compile {product}",
         why=why,
+        hint=f"correct the source, or set {VARIABLE} to another compiler",
         exit_code=EXIT_FAILED,
     )

@@ -49,6 +49,15 @@ def test_empty_folder_is_filled(tmp_path):
     assert snapshot(tmp_path / "small") == as_bytes(rendered(OLD))
 
 
+def test_what_its_own_test_leaves_is_not_foreign(tmp_path):
+    target = emit.write(rendered(OLD), tmp_path / "small")
+    for left in (".pio/build/native/program", "test/__pycache__/test_custom_runner.cpython-311.pyc"):
+        (target / left).parent.mkdir(parents=True)
+        (target / left).write_text("")
+    emit.write(rendered(NEW), target)
+    assert not (target / ".pio").exists()
+
+
 def test_foreign_folder_is_refused_unless_forced(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     error = refused("output-not-empty", rendered(OLD), tmp_path)

@@ -13,6 +13,7 @@ from quantmcu_kit.emulate import toolchain
 from quantmcu_kit.emulate.cores import CORES, find_core
 from quantmcu_kit.errors import EXIT_BAD_INPUT, EXIT_ENVIRONMENT, QmkitError
 from tests.support.arm import COMPILER, needs_arm
+from tests.support.cross import cross_compiler
 
 NO_SUCH_FOLDER = "no-such-folder"
 
@@ -103,8 +104,8 @@ EXTENSIONS = {
 
 @pytest.mark.parametrize("kind", ["gcc", "zig"])
 @pytest.mark.parametrize("core", CORES, ids=lambda core: core.name)
-def test_compilers_know_the_core(kind, core, monkeypatch):
-    compiler = known_compiler(kind)
+def test_compilers_know_the_core(kind, core):
+    compiler = cross_compiler(kind)
     command = [*compiler.command, *compiler.core_flags(core), "-dM", "-E", "-xc", os.devnull]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     macros = {line.split()[1]: line.split()[-1] for line in lines if len(line.split()) > 2}
@@ -115,16 +116,6 @@ def test_compilers_know_the_core(kind, core, monkeypatch):
     assert (("__ARM_FEATURE_DSP" in macros), bool(precision & 4), bool(precision & 8)) == (dsp, fpu, False)
     assert ("__ARM_FEATURE_IDIV" in macros or "__ARM_ARCH_EXT_IDIV__" in macros) == divides
     assert core.has_fpu == fpu == ("__ARM_PCS_VFP" in macros)
-
-
-def known_compiler(kind: str) -> toolchain.Toolchain:
-    """A compiler of this kind; skips where it is absent."""
-    if kind == "zig":
-        pytest.importorskip("ziglang")
-        return toolchain.Toolchain((sys.executable, "-m", "ziglang", "cc"), "zig", "")
-    if COMPILER is None:
-        pytest.skip("arm-none-eabi-gcc is not installed")
-    return toolchain.Toolchain((COMPILER,), "gcc", "")
 
 
 @needs_arm

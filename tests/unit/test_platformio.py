@@ -21,12 +21,15 @@ import pytest
 from quantmcu_kit import emit, pipeline
 from quantmcu_kit.boards import catalog
 from quantmcu_kit.options import Options
+from tests.support.arm import COMPILER, needs_arm
 from tests.support.libraries import run, sources, tool
 
 ROOT = Path(__file__).resolve().parents[2]
 SKETCH = ROOT / "sketches" / "picture_over_serial"
 DIGITS = ROOT / "examples" / "digits"
 STAND_IN = ROOT / "tests" / "support" / "arduino"
+DECLARATIONS = ROOT / "tests" / "support" / "arduino_declarations"
+BOARD_FLAGS = ("-mthumb", "-Os", "-Wall", "-Wextra", "-Werror", "-DARDUINO=10819")
 MAIN = '#include <Arduino.h>\n#include "{}"\nint main() {{\n  setup();\n  for (;;) {{\n    loop();\n  }}\n}}\n'
 
 
@@ -123,6 +126,12 @@ def ini():
 def test_environments_are_boards_of_the_catalog(ini):
     found = {name.removeprefix("env:"): dict(ini[name]) for name in ini.sections() if name.startswith("env:")}
     assert found.pop("native") == {"platform": "native"}
+    emulated = {name for name, options in found.items() if options["extends"] == "emulated"}
+    assert emulated == {"emulated_nano33ble", "emulated_pico", "emulated_nucleo_h743zi"}
+    for name in emulated:
+        board = catalog.find({**ini["emulated"], **found.pop(name)}["custom_board"])
+        # The test command finds the program by the board's name.
+        assert name == f"emulated_{board.id}" and board.flash_start is not None
     assert set(found) == {"nano33ble", "esp32-s3-devkitc-1", "pico", "nucleo_l4r5zi"}
     for name, options in found.items():
         board = catalog.find(name)
@@ -135,7 +144,10 @@ def test_environments_are_boards_of_the_catalog(ini):
 def test_paths_exist_or_are_made_by_make_demo(ini, project):
     paths = ini["platformio"]
     assert (ROOT / paths["src_dir"] / f"{Path(paths['src_dir']).name}.ino").is_file()
-    assert (ROOT / paths["test_dir"] / "test_custom_runner.py").is_file() and ini["env"]["test_framework"] == "custom"
+    tests = project / paths["test_dir"]
+    assert (tests / "test_custom_runner.py").is_file() and ini["env"]["test_framework"] == "custom"
+    platform = ini["emulated"]["platform"].removeprefix("symlink://${platformio.test_dir}/")
+    assert (tests / platform / "platform.json").is_file()
     assert f"--output {paths['lib_dir']}/digits " in (ROOT / "Makefile").read_text("utf-8")
     assert (project / paths["lib_dir"] / "digits" / "library.json").is_file()
 
@@ -171,9 +183,19 @@ def test_golden_test_runs_and_its_runner_counts_the_vectors(ini, project, object
     assert suite.ended
 
 
-def test_golden_test_of_a_board_is_cpp(project):
-    test = project / "sketches" / "test" / "test_golden" / "test_golden_arduino.cpp"
-    run(tool("g++"), "-std=c++11", "-Wall", "-Wextra", "-DARDUINO=1", f"-I{STAND_IN}", "-fsyntax-only", test)
+@needs_arm
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m4"])  # pico; nano33ble and nucleo_l4r5zi
+def test_sketch_and_golden_test_compile_for_a_board(project, core, tmp_path):
+    library = project / "build" / "demo" / "digits"
+    tests = library / "test" / "test_golden"
+    sketch, test = tmp_path / "main.cpp", tmp_path / "test.o"
+    sketch.write_text(f'#include <Arduino.h>\n#include "{SKETCH / "picture_over_serial.ino"}"\n')
+    flags = (f"-mcpu={core}", *BOARD_FLAGS, f"-I{DECLARATIONS}", f"-I{library}/src")
+    for source in (sketch, tests / "test_golden_arduino.cpp"):
+        run(tool("arm-none-eabi-g++"), *flags, "-std=gnu++11", "-fno-exceptions", "-fno-rtti", "-fsyntax-only", source)
+    run(COMPILER, *flags, "-std=gnu11", "-c", tests / "test_golden.c", "-o", test)
+    symbols = run(tool("arm-none-eabi-nm"), test).split()
+    assert "digits_test_golden" in symbols and "main" not in symbols and "snprintf" not in symbols
 
 
 def test_pictures_go_in_and_classes_come_out(board):
