@@ -31,6 +31,8 @@ class Board:
         platform, framework: PlatformIO's names.
         flash_start, ram_start: first addresses of a program's flash and RAM; None for boards that are not emulated.
         flash_wait_states: of the flash at this clock, without its cache or prefetch.
+        flash_read_bytes, flash_code_lines, flash_data_lines, flash_line_bytes: one read of the flash, and its caches
+            for code and data; 0 where there are none or the chip's manual does not describe them.
     """
 
     id: str
@@ -48,6 +50,10 @@ class Board:
     flash_start: int | None = None
     ram_start: int | None = None
     flash_wait_states: int = 0
+    flash_read_bytes: int = 0
+    flash_code_lines: int = 0
+    flash_data_lines: int = 0
+    flash_line_bytes: int = 0
 
     @property
     def free_ram_bytes(self) -> int:

@@ -12,6 +12,7 @@ from rich.text import Text
 from quantmcu_kit.boards import catalog
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.cli import console, flags
+from quantmcu_kit.emulate import flash
 from quantmcu_kit.emulate.library import BoardLibrary, BoardRun, LayerCycles
 from quantmcu_kit.verify.contents import read_contents
 
@@ -29,9 +30,8 @@ class Level(str, Enum):
 
 
 Optimize = Annotated[Level, typer.Option("--optimize", help="The compiler's level of optimization, as after -O.")]
-WaitStates = Annotated[
-    int,
-    typer.Option("--wait-states", help="Wait states of the flash, without cache.", min=0, max=20),
+FlashWaits = Annotated[
+    bool, typer.Option("--flash-waits", help="Let the flash make the core wait, through the caches that are described.")
 ]
 
 
@@ -40,7 +40,7 @@ def bench(
     library: flags.LibraryPath,
     board: OnBoard = None,
     optimize: Optimize = Level.SIZE,
-    wait_states: WaitStates = 0,
+    flash_waits: FlashWaits = False,
     json: flags.Json = False,
 ) -> None:
     """Run a library on an emulated board and show modelled cycles per layer, stack and memory."""
@@ -49,7 +49,7 @@ def bench(
     level = f"-O{optimize.value}"
     with (
         console.progress(not json) as progress,
-        BoardLibrary(library, contents.manifest, target, optimize=level, wait_states=wait_states) as on_board,
+        BoardLibrary(library, contents.manifest, target, optimize=level, flash_waits=flash_waits) as on_board,
     ):
         progress("run", 0, 1)
         run = on_board.run(*(inputs[:1] for inputs in contents.golden_inputs))
@@ -58,7 +58,7 @@ def bench(
         if json:
             console.print_json(facts)
         else:
-            _print(contents.manifest.name, on_board, run, facts, f"{level}, {_waits(wait_states, target)}")
+            _print(contents.manifest.name, on_board, run, facts, f"{level}, {_flash(flash_waits, target)}")
 
 
 def _facts(library: BoardLibrary, run: BoardRun) -> dict[str, object]:
@@ -87,14 +87,8 @@ def _milliseconds(cycles: int, board: Board) -> float:
     return cycles / (board.clock_mhz * 1000)
 
 
-def _waits(wait_states: int, board: Board) -> str:
-    if wait_states:
-        return f"{wait_states} wait states for each load from flash and each branch"
-    if board.flash_wait_states:
-        return (
-            f"flash as if cached (its {board.flash_wait_states} wait states: --wait-states {board.flash_wait_states})"
-        )
-    return "flash without wait states"
+def _flash(waits: bool, board: Board) -> str:
+    return f"flash: {flash.FlashWaits.of(board)}" if waits else "flash without waits (see --flash-waits)"
 
 
 def _print(name: str, library: BoardLibrary, run: BoardRun, facts: dict, how: str) -> None:

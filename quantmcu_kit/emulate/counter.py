@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from quantmcu_kit.emulate.flash import MOST_LINES, FlashWaits
 from quantmcu_kit.emulate.timing import CodeTiming
-from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.errors import EXIT_ENVIRONMENT, QmkitError
 from quantmcu_kit.host_compiler import find_compiler
 
 _SOURCE = Path(__file__).with_name("counter.c")
 _REGISTER_PC, _REGISTER_R0 = 11, 66  # unicorn's numbers
 _FIRST_WIDE = 0xE800  # a first halfword from here on is half of a 32-bit instruction
+_NO_UNIT = 0xFFFFFFFF
 NO_LAYER = 0
 
 
@@ -63,15 +65,15 @@ class Rules:
     Attributes:
         layers: layer number from 1 by the address of the constant that the layer's kernel gets as its first argument.
         limit: most instructions.
-        wait_states: of the flash, for each load from it and each branch.
         flash: [start, end) addresses.
+        flash_waits: how the flash makes the core wait; None for flash without waits.
         strict_alignment: whether every unaligned access is a fault, as on ARMv6-M.
     """
 
     layers: Mapping[int, int] = field(default_factory=dict)
     limit: int = 1 << 62
-    wait_states: int = 0
     flash: tuple[int, int] = (0, 0)
+    flash_waits: FlashWaits | None = None
     strict_alignment: bool = False
 
 
@@ -83,6 +85,20 @@ def _marked(window: Window, addresses: Sequence[int]) -> np.ndarray:
     """1 at these instructions, per halfword."""
     marks = np.zeros(window.halfwords, np.uint8)
     marks[[(address - window.address) // 2 for address in addresses]] = 1
+    return marks
+
+
+def _conditional(window: Window) -> np.ndarray:
+    """1 at IT instructions and at those that they govern, per halfword."""
+    marks = np.zeros(window.halfwords, np.uint8)
+    halfwords = np.frombuffer(window.code, "<u2", window.halfwords)
+    starts = np.flatnonzero(window.timing.instructions)
+    opcodes = halfwords[starts]
+    is_it = (opcodes & 0xFF00 == 0xBF00) & (opcodes & 0xF != 0)
+    for position in np.flatnonzero(is_it):
+        mask = int(opcodes[position]) & 0xF
+        governed = 4 - ((mask & -mask).bit_length() - 1)
+        marks[starts[position : position + 1 + governed]] = 1
     return marks
 
 
@@ -102,13 +118,14 @@ class _Arrays:
         ends = starts + np.where(halfwords[starts] >= _FIRST_WIDE, 2, 1)
         self.taken_extra[np.minimum(ends, count)] = timing.taken_extra[starts]
         self.multiword = _marked(window, timing.multiword)
+        self.conditional_before = _prefix(_conditional(window))
         self.illegal_before = _prefix(_marked(window, timing.illegal))
         self.is_network = np.ascontiguousarray(window.is_network, np.uint8)
         self.spent = np.zeros(count, np.uint64)
 
 
 class PythonCounter:
-    """The counter in Python: slower by an order of magnitude, and blind to alignment and waits.
+    """The counter in Python: slower by an order of magnitude, and blind to alignment and to flash that waits.
 
     Attributes:
         cycles, instructions: so far; both include the whole of the block that runs.
@@ -121,7 +138,7 @@ class PythonCounter:
         self._arrays = [_Arrays(window) for window in windows]
         self._rules = rules
         self.cycles = self.instructions = 0
-        self.flash_loads = self.unaligned = 0
+        self.unaligned = 0
         self.layer_cycles = np.zeros(max(rules.layers.values(), default=0) + 1, np.uint64)
         self.stop_reason, self.stop_address, self.stop_pc = Stop.NONE, 0, 0
         self._layer = NO_LAYER
@@ -172,7 +189,7 @@ class PythonCounter:
         self._block = (arrays, start, end)
         cost = int(arrays.cycles_before[end]) - int(arrays.cycles_before[start])
         if address != self._next:
-            cost += self._pending + int(arrays.entry_extra[start]) + self._rules.wait_states
+            cost += self._pending + int(arrays.entry_extra[start])
         self._next = address + size
         self._pending = int(arrays.taken_extra[end])
         self.spend(cost)
@@ -194,6 +211,7 @@ class _WindowStruct(ctypes.Structure):
         ("cycles_before", ctypes.c_void_p),
         ("instructions_before", ctypes.c_void_p),
         ("illegal_before", ctypes.c_void_p),
+        ("conditional_before", ctypes.c_void_p),
         ("entry_extra", ctypes.c_void_p),
         ("taken_extra", ctypes.c_void_p),
         ("multiword", ctypes.c_void_p),
@@ -202,19 +220,26 @@ class _WindowStruct(ctypes.Structure):
     ]
 
 
+class _CacheStruct(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_uint32) for name in ("lines", "clock", "last_unit")),
+        *((name, ctypes.c_uint32 * MOST_LINES) for name in ("line", "used", "filled")),
+    ]
+
+
 class _CounterStruct(ctypes.Structure):
     _fields_ = [
-        ("reg_read", ctypes.c_void_p),
-        ("stop", ctypes.c_void_p),
-        *((name, ctypes.c_uint64) for name in ("cycles", "instructions", "limit", "flash_loads", "unaligned")),
+        *((name, ctypes.c_void_p) for name in ("reg_read", "reg_write", "stop")),
+        *((name, ctypes.c_uint64) for name in ("cycles", "instructions", "limit", "unaligned")),
         *((name, ctypes.c_uint32) for name in ("windows", "next_address", "layer", "previous_is_network")),
-        *((name, ctypes.c_uint32) for name in ("flash_start", "flash_end", "wait_states", "strict_alignment")),
+        *((name, ctypes.c_uint32) for name in ("flash_start", "flash_end", "wait_states")),
+        *((name, ctypes.c_uint32) for name in ("unit_bytes", "line_bytes", "strict_alignment")),
         *((name, ctypes.c_uint32) for name in ("stop_reason", "stop_address", "stop_pc", "pending")),
         *((name, ctypes.c_uint32) for name in ("block_window", "block_start", "block_end", "keys")),
-        ("key_address", ctypes.c_void_p),
-        ("key_layer", ctypes.c_void_p),
-        ("layer_cycles", ctypes.c_void_p),
-        ("window", ctypes.c_void_p),
+        ("block_is_conditional", ctypes.c_int32),
+        *((name, ctypes.c_void_p) for name in ("key_address", "key_layer", "layer_cycles", "window")),
+        ("code", _CacheStruct),
+        ("data", _CacheStruct),
     ]
 
 
@@ -228,6 +253,7 @@ class NativeCounter:
         self._arrays = [_Arrays(window) for window in windows]
         self._window_structs = (_WindowStruct * len(windows))(*map(_window_struct, self._arrays))
         addresses = sorted(rules.layers)
+        waits = rules.flash_waits or FlashWaits(0)
         self._key_address = np.array(addresses, np.uint32)
         self._key_layer = np.array([rules.layers[address] for address in addresses], np.uint32)
         self.layer_cycles = np.zeros(max(rules.layers.values(), default=0) + 1, np.uint64)
@@ -237,13 +263,17 @@ class NativeCounter:
             next_address=1,  # no block starts at an odd address
             flash_start=rules.flash[0],
             flash_end=rules.flash[1],
-            wait_states=rules.wait_states,
+            wait_states=waits.wait_states,
+            unit_bytes=waits.read_bytes,
+            line_bytes=waits.line_bytes,
             strict_alignment=rules.strict_alignment,
             keys=len(addresses),
             key_address=self._key_address.ctypes.data,
             key_layer=self._key_layer.ctypes.data,
             layer_cycles=self.layer_cycles.ctypes.data,
             window=ctypes.addressof(self._window_structs),
+            code=_CacheStruct(lines=waits.code_lines, last_unit=_NO_UNIT),
+            data=_CacheStruct(lines=waits.data_lines, last_unit=_NO_UNIT),
         )
 
     def attach(self, uc: Any, check_accesses: bool) -> None:
@@ -253,6 +283,7 @@ class NativeCounter:
 
         native = binding.uclib
         self._struct.reg_read = ctypes.cast(native.uc_reg_read, ctypes.c_void_p).value
+        self._struct.reg_write = ctypes.cast(native.uc_reg_write, ctypes.c_void_p).value
         self._struct.stop = ctypes.cast(native.uc_emu_stop, ctypes.c_void_p).value
         hooks = [(UC_HOOK_BLOCK, self._library.qmkit_on_block)]
         if check_accesses:
@@ -272,7 +303,6 @@ class NativeCounter:
 
     cycles = property(lambda self: int(self._struct.cycles))
     instructions = property(lambda self: int(self._struct.instructions))
-    flash_loads = property(lambda self: int(self._struct.flash_loads))
     unaligned = property(lambda self: int(self._struct.unaligned))
     stop_reason = property(lambda self: Stop(self._struct.stop_reason))
     stop_address = property(lambda self: int(self._struct.stop_address))
@@ -307,6 +337,14 @@ Counter = NativeCounter | PythonCounter
 def make_counter(windows: Sequence[Window], rules: Rules, native: bool = True) -> Counter:
     """The native counter where a C compiler is found, else the one in Python."""
     library = _native_library() if native else None
+    if library is None and rules.flash_waits is not None:
+        raise QmkitError(
+            "compiler-missing",
+            "waits for flash are counted in C, and there is no C compiler for this machine",
+            why="every load is looked at, which is too slow in Python",
+            hint='pip install "quantmcu-kit[emulator]", which brings one',
+            exit_code=EXIT_ENVIRONMENT,
+        )
     return NativeCounter(library, windows, rules) if library else PythonCounter(windows, rules)
 
 

@@ -14,6 +14,7 @@ from quantmcu_kit.boards.catalog import Board, boards
 from quantmcu_kit.emulate.cores import find_core
 from quantmcu_kit.emulate.elf import Image, Sizes
 from quantmcu_kit.emulate.firmware import MemoryMap, compile_firmware
+from quantmcu_kit.emulate.flash import FlashWaits
 from quantmcu_kit.emulate.machine import Layers, Machine
 from quantmcu_kit.emulate.timing import TimingModel, timing_model
 from quantmcu_kit.emulate.toolchain import find_toolchain
@@ -83,7 +84,7 @@ class BoardLibrary:
         board: where to run it.
         optimize: the compiler's level.
         stack_bytes: RAM kept for the stack.
-        wait_states: of the flash.
+        flash_waits: let the flash make the core wait, as the board's TOML file describes it.
         check_accesses: look at every load and store; about three times slower.
     Raises:
         QmkitError: ``not-emulated``, ``cross-compiler-missing``, ``emulator-missing``, ``compile-failed`` or
@@ -98,7 +99,7 @@ class BoardLibrary:
         *,
         optimize: str = OPTIMIZE,
         stack_bytes: int = STACK_BYTES,
-        wait_states: int = 0,
+        flash_waits: bool = False,
         check_accesses: bool = True,
     ) -> None:
         require_emulated(board)
@@ -116,7 +117,7 @@ class BoardLibrary:
                 memory,
                 clock_hz=board.clock_mhz * 1_000_000,
                 layers=Layers(_layer_numbers(manifest.layers), f"{manifest.name}/{manifest.name}.c"),
-                wait_states=wait_states,
+                flash_waits=FlashWaits.of(board) if flash_waits else None,
                 check_accesses=check_accesses,
             )
         except BaseException:

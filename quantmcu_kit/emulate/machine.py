@@ -19,6 +19,7 @@ from quantmcu_kit.emulate.counter import Counter, Rules, Stop, Window, make_coun
 from quantmcu_kit.emulate.elf import Image, emulator_missing
 from quantmcu_kit.emulate.faults import Faults
 from quantmcu_kit.emulate.firmware import MemoryMap
+from quantmcu_kit.emulate.flash import FlashWaits
 from quantmcu_kit.emulate.semihosting import BREAKPOINT, Exit, Semihosting
 from quantmcu_kit.emulate.timing import Divide, analyse, divide_extra
 from quantmcu_kit.errors import QmkitError
@@ -80,8 +81,8 @@ class Machine:
         memory: where flash and RAM lie and what a program has of them.
         clock_hz: of the core.
         layers: tells cycles apart by layer.
-        wait_states: of the flash.
-        check_accesses: look at every load and store: alignment, exact reads of the cycle counter, waits for flash.
+        flash_waits: how the flash makes the core wait; None for flash without waits.
+        check_accesses: look at every load and store: alignment, exact reads of the cycle counter.
         native: count in C where a compiler is found.
     Raises:
         QmkitError: ``emulator-missing``, ``outside-memory`` or ``unknown-core``.
@@ -95,7 +96,7 @@ class Machine:
         *,
         clock_hz: int,
         layers: Layers | None = None,
-        wait_states: int = 0,
+        flash_waits: FlashWaits | None = None,
         check_accesses: bool = True,
         native: bool = True,
     ) -> None:
@@ -104,8 +105,8 @@ class Machine:
         self._core = core
         self._memory = memory
         self.clock_hz = clock_hz
-        self._wait_states = wait_states
-        self._check_accesses = check_accesses or wait_states > 0
+        self._flash_waits = flash_waits
+        self._check_accesses = check_accesses or flash_waits is not None
         self._native = native
         self._faults = Faults(image, core, memory)
         self._faults.refuse_outside(image.segments)
@@ -139,8 +140,8 @@ class _Session:
             Rules(
                 layers=machine._layer_constants,
                 limit=limit,
-                wait_states=machine._wait_states,
                 flash=(memory.flash_start, memory.flash_start + memory.flash_bytes),
+                flash_waits=machine._flash_waits,
                 strict_alignment=machine._core == "cortex-m0plus",
             ),
             machine._native,
@@ -152,6 +153,7 @@ class _Session:
         self._exit_code: int | None = None
         self._error: QmkitError | None = None
         self._invalid: tuple[int, int, int] | None = None  # kind of access, address, bytes
+        self._breakpoint: tuple[int, int] | None = None  # number of the exception, PC
         self._attach()
 
     def run(self) -> Run:
@@ -160,11 +162,14 @@ class _Session:
         stack, entry = self._vectors()
         self._uc.reg_write(const.arm.UC_ARM_REG_SP, stack)
         self._uc.reg_write(const.arm.UC_ARM_REG_LR, 0xFFFFFFFF)
-        failure = None
-        try:
-            self._uc.emu_start(entry | 1, _RETURN_PAGE)
-        except const.UcError as error:
-            failure = error
+        failure, resume = None, entry
+        while resume is not None and failure is None:
+            self._breakpoint = None
+            try:
+                self._uc.emu_start(resume | 1, _RETURN_PAGE)
+            except const.UcError as error:
+                failure = error
+            resume = self._serve(self._breakpoint) if failure is None and self._breakpoint is not None else None
         self._raise_fault(failure)
         assert self._exit_code is not None, "a run ends by its exit or by a fault"
         return Run(
@@ -250,20 +255,25 @@ class _Session:
             self._listener(data)
 
     def _on_interrupt(self, uc: Any, number: int, _: object) -> None:
-        """A breakpoint is a semihosting call; nothing else may interrupt."""
-        arm, pc = self._const.arm, self._pc
+        """Leave the emulator: served inside a hook, a breakpoint would make its later reports of the PC stale."""
+        self._breakpoint = (number, self._pc)
+        uc.emu_stop()
+
+    def _serve(self, stopped: tuple[int, int]) -> int | None:
+        """A breakpoint is a semihosting call; nothing else may interrupt. The address to go on at, None at the end."""
+        number, pc = stopped
+        arm = self._const.arm
         try:
             if number != self._const.EXCEPTION_BREAKPOINT or self.read(pc, 2) != BREAKPOINT:
                 raise self._machine._faults.exception(number, pc)
-            result = self._semihosting.call(uc.reg_read(arm.UC_ARM_REG_R0), uc.reg_read(arm.UC_ARM_REG_R1))
-            uc.reg_write(arm.UC_ARM_REG_R0, result)
-            uc.reg_write(arm.UC_ARM_REG_PC, (pc + 2) | 1)
+            parameters = (self._uc.reg_read(arm.UC_ARM_REG_R0), self._uc.reg_read(arm.UC_ARM_REG_R1))
+            self._uc.reg_write(arm.UC_ARM_REG_R0, self._semihosting.call(*parameters))
+            return pc + len(BREAKPOINT)
         except Exit as ended:
             self._exit_code = ended.code
-            uc.emu_stop()
         except QmkitError as error:
             self._error = error
-            uc.emu_stop()
+        return None
 
     def _on_invalid(self, uc: Any, kind: int, address: int, size: int, value: int, _: object) -> bool:
         self._invalid = (kind, address, size)

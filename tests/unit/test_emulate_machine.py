@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from quantmcu_kit.emulate.flash import FlashWaits
 from quantmcu_kit.emulate.machine import Layers, Machine
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from tests.support.firmware import CLOCK_HZ, SMALL, image, line_of, machine
@@ -354,16 +355,105 @@ def test_both_counters_agree(layered):
             assert getattr(native, name) == getattr(python, name), name
 
 
-def test_wait_states_are_charged_for_loads_from_flash_and_branches(tmp_path):
-    source = """
-    static const uint32_t table[1] = {1};
-    int main(void) { const volatile uint32_t *p = table; uint32_t sum = 0;
-        for (int i = 0; i < 100; ++i) sum += *p;
-        return (int)(sum - 100); }
-    """
-    program = image(source, tmp_path)
-    runs = [Machine(program, "cortex-m4f", SMALL, clock_hz=CLOCK_HZ, wait_states=n).run() for n in (0, 1, 5)]
-    first, second, third = (run.cycles for run in runs)
+SUM_OF_FLASH = """
+static const uint32_t table[256] = {1};
+int main(void) { const volatile uint32_t *p = table; uint32_t sum = 0;
+    for (int i = 0; i < ROUNDS; ++i) sum += p[i * STEP % 256];
+    return (int)(sum - sum); }
+"""
+
+
+def flash_cycles(source, folder, flash_waits):
+    program = image(source, folder)
+    return Machine(program, "cortex-m4f", SMALL, clock_hz=CLOCK_HZ, flash_waits=flash_waits).run().cycles
+
+
+def test_uncached_flash_waits_for_loads_and_branches(tmp_path):
+    source = SUM_OF_FLASH.replace("ROUNDS", "100").replace("STEP", "0")
+    first, second, third = (flash_cycles(source, tmp_path, waits) for waits in (None, FlashWaits(1), FlashWaits(5)))
     # A hundred loads, at least 99 taken branches, and the start-up code around them.
     assert 199 <= second - first < 260
     assert third - first == 5 * (second - first)
+
+
+@pytest.mark.parametrize(
+    ("step", "rounds", "missed"),
+    [
+        (0, 1000, 1),  # one unit again and again
+        (2, 128, 128),  # each of the table's 128 units of 8 bytes once
+        (1, 256, 128),  # two words of each unit
+        (8, 1000, 1000),  # one unit of each of 32 lines, again and again: more lines than the cache has
+        (64, 1000, 4),  # four lines
+    ],
+)
+def test_cached_flash_waits_for_what_its_data_cache_does_not_hold(step, rounds, missed, tmp_path):
+    """Eight lines of 32 bytes, filled by 8: the loads that miss are counted by hand."""
+    source = SUM_OF_FLASH.replace("ROUNDS", str(rounds)).replace("STEP", str(step))
+    program = image(source, tmp_path)
+    cached = FlashWaits(7, read_bytes=8, code_lines=64, data_lines=8, line_bytes=32)
+    waits, none = (
+        dict(Machine(program, "cortex-m4f", SMALL, clock_hz=CLOCK_HZ, flash_waits=w).run().functions)["main"]
+        for w in (cached, FlashWaits(0))
+    )
+    # All code fits its cache, so each of its units waits once; literals and the table are data.
+    main = program.function_at(program.symbols["main"] & ~1)
+    units = (main.end - 1) // 8 - main.start // 8 + 1
+    assert missed <= (waits - none) / 7 <= missed + units + 4
+
+
+IT_AT_A_PAGES_END = """
+static uint8_t from[4] = {5, 6, 7, 8}, to[4];
+static int __attribute__((naked, noinline, aligned(1024))) conditional(const uint8_t *f, uint8_t *t) {
+    __asm volatile(
+        ".rept 504\\n nop\\n .endr\\n"
+        "movs r2, #1\\n nop\\n cmp r2, #0\\n"
+        "itt ne\\n ldrbne.w r3, [r0], #1\\n strbne.w r3, [r1], #1\\n"
+        "subs r2, #1\\n beq 1f\\n movs r0, #99\\n bx lr\\n"
+        "1: mov r0, r3\\n bx lr\\n"); }
+int main(void) { return conditional(from, to); }
+"""
+
+
+def test_conditional_access_at_the_end_of_a_page(tmp_path):
+    """The code before an IT block may end a translated block: what follows must not begin conditionally."""
+    board = machine(IT_AT_A_PAGES_END, tmp_path)
+    assert board.run().exit_code == 5
+    assert machine(IT_AT_A_PAGES_END, tmp_path, check_accesses=False).run().exit_code == 5
+
+
+AFTER_A_CALL = """
+static uint32_t words[8];
+int main(void) {
+    sys_write0("x");
+    register uint32_t *p __asm("r2") = words;
+    register uint32_t *q __asm("r3") = (uint32_t *)((uintptr_t)words + OFFSET);
+    __asm volatile(
+        "ldrd r0, r1, [r2]\\n"
+        "ldr r0, [r3, #4]\\n"
+        "ldrd r0, r1, [WHICH]" /* here */
+        : : "r"(p), "r"(q) : "r0", "r1", "memory");
+    return 0; }
+"""
+
+
+def test_alignment_after_a_console_call(tmp_path):
+    """The place of an access is known after a breakpoint was served as before."""
+    run = machine(AFTER_A_CALL.replace("OFFSET", "1").replace("WHICH", "r2"), tmp_path).run()
+    assert (run.exit_code, run.unaligned) == (0, 1)
+    source = AFTER_A_CALL.replace("OFFSET", "2").replace("WHICH", "r3")
+    with pytest.raises(QmkitError) as caught:
+        machine(source, tmp_path).run()
+    assert "unaligned access" in caught.value.message and "aligned to 4 bytes" in caught.value.why
+
+
+@pytest.mark.parametrize(("offset", "extra"), [(0, 0), (1, 2), (2, 1), (3, 2)])
+def test_unaligned_loads_cost_what_the_manual_says(offset, extra, tmp_path):
+    """TRM of the Cortex-M4, 3.3.2: a word at an odd address takes two cycles more, at an odd halfword one."""
+    source = """
+    static uint32_t words[4];
+    int main(void) { register uintptr_t p __asm("r2") = (uintptr_t)words + OFFSET; uint32_t v;
+        __asm volatile("nop\\n ldr %0, [%1]\\n nop" : "=r"(v) : "r"(p) : "memory");
+        return 0; }
+    """
+    aligned, shifted = (machine(source.replace("OFFSET", str(o)), tmp_path).run().cycles for o in (0, offset))
+    assert shifted - aligned == extra
