@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -165,10 +165,13 @@ class Image:
             for unit in dwarf.iter_CUs():
                 program = dwarf.line_program_for_CU(unit)
                 if program is not None:
-                    _add_lines(rows, program)
+                    _add_lines(rows, program, self._holds_code)
         except Exception:  # lines only embellish messages: damaged debug information must not hide them
             return []
         return sorted(rows.items())
+
+    def _holds_code(self, address: int) -> bool:
+        return any(s.is_code and s.address <= address < s.address + s.size for s in self.sections)
 
 
 @dataclass(frozen=True)
@@ -246,10 +249,11 @@ def _symbols(elf: Any) -> tuple[_Symbol, ...]:
     table = elf.get_section_by_name(".symtab")
     if table is None:
         return ()
+    in_memory = {index for index, section in enumerate(elf.iter_sections()) if section["sh_flags"] & 2}
     return tuple(
         _Symbol(symbol.name, symbol["st_value"], symbol["st_size"], symbol["st_info"]["type"])
         for symbol in table.iter_symbols()
-        if symbol["st_shndx"] != "SHN_UNDEF"
+        if symbol["st_shndx"] in in_memory or symbol["st_shndx"] == "SHN_ABS"
     )
 
 
@@ -271,13 +275,19 @@ def _regions(section: Section, marks: Sequence[tuple[int, str]]) -> tuple[tuple[
     return tuple(regions)
 
 
-def _add_lines(rows: dict[int, str], program: Any) -> None:
-    """Rows of one compilation unit's line program."""
+def _add_lines(rows: dict[int, str], program: Any, holds_code: Callable[[int], bool]) -> None:
+    """Rows of one compilation unit's line program. Sequences of functions that the linker dropped lie at address 0."""
     header = program.header
     first = 0 if header["version"] >= 5 else 1
+    is_first, is_kept = True, False
     for entry in program.get_entries():
         state = entry.state
         if state is None:
+            continue
+        if is_first:
+            is_kept = holds_code(state.address)
+        is_first = state.end_sequence
+        if not is_kept:
             continue
         if state.end_sequence:
             rows.setdefault(state.address, "")

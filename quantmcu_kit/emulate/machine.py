@@ -152,7 +152,7 @@ class _Session:
         self._semihosting = Semihosting(self, stdin, self._print)
         self._exit_code: int | None = None
         self._error: QmkitError | None = None
-        self._invalid: tuple[int, int, int] | None = None  # kind of access, address, bytes
+        self._invalid: tuple[int, int, int, int] | None = None  # kind of access, address, bytes, pc
         self._breakpoint: tuple[int, int] | None = None  # number of the exception, PC
         self._attach()
 
@@ -276,7 +276,7 @@ class _Session:
         return None
 
     def _on_invalid(self, uc: Any, kind: int, address: int, size: int, value: int, _: object) -> bool:
-        self._invalid = (kind, address, size)
+        self._invalid = (kind, address, size, self._pc)  # afterwards, the PC within an IT block is lost
         return False
 
     def _on_divide(self, uc: Any, address: int, size: int, divide: Divide) -> None:
@@ -312,7 +312,7 @@ class _Session:
         if counter.stop_reason is Stop.FOREIGN_CODE:
             raise faults.foreign_code(counter.stop_pc, link)
         if self._invalid:
-            kind, address, size = self._invalid
+            kind, address, size, pc = self._invalid
             raise faults.access(self._const.access_name(kind), address, size, pc, link, self._stack_pointer)
         if failure is not None:
             raise faults.illegal(pc)

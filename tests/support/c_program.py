@@ -12,8 +12,8 @@ from quantmcu_kit import memory
 from quantmcu_kit.emit.constants import ConstantPool
 from quantmcu_kit.emit.layers import build_layers
 from quantmcu_kit.emit.runtime_files import needed_files
-from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.host_compiler import find_compiler, sanitizer_flags, sanitizers
+from quantmcu_kit.ir.graph import Graph
 
 _TIMEOUT = 60  # seconds for one run
 _HEAD = """#include <stdio.h>
