@@ -8,7 +8,7 @@
 #define QMCU_CHANNEL_BLOCK 32
 #endif
 
-/* QMCU_SMALL_CODE: Arduino cores compile with -Os, which costs these loops two fifths of their speed on a Cortex-M4.
+/* QMCU_SMALL_CODE: Arduino cores compile with -Os, with which these loops take a third longer on a Cortex-M4.
  * GCC is therefore asked for -O2 in the runtime's files, 600 bytes more for a network; 1 leaves -Os as it is. */
 #ifndef QMCU_SMALL_CODE
 #define QMCU_SMALL_CODE 0
