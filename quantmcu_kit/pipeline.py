@@ -12,6 +12,7 @@ from quantmcu_kit import calibrate, emit, memory, passes, quantize, tflite
 from quantmcu_kit.boards.catalog import Board, find
 from quantmcu_kit.calibrate import Dataset, Progress
 from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
+from quantmcu_kit.emit.latency import Latency, estimate_latency
 from quantmcu_kit.emit.names import library_name
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
@@ -72,12 +73,17 @@ class Quantized:
 
 @dataclass(frozen=True, eq=False)
 class Build:
-    """A library, rendered but not yet written, and what is to be said about it."""
+    """A library, rendered but not yet written, and what is to be said about it.
+
+    Attributes:
+        latency: None for a board whose core has no cycle model.
+    """
 
     board: Board
     quantized: Quantized
     manifest: Manifest
     footprint: Footprint
+    latency: Latency | None
     files: Mapping[str, str | bytes]
 
     @property
@@ -117,7 +123,8 @@ def build(model: Model, options: Options, progress: Progress = _silent) -> Build
     )
     progress("emit", 1, 1)
     manifest = manifests.from_json(files[manifests.PATH])
-    return Build(board, quantized, manifest, estimate_footprint(manifest), files)
+    latency = estimate_latency(quantized.graph, board)
+    return Build(board, quantized, manifest, estimate_footprint(manifest), latency, files)
 
 
 def quantize_model(model: Model, options: Options, progress: Progress = _silent) -> Quantized:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from quantmcu_kit import emit, pipeline
 from quantmcu_kit.cli import console, flags
+from quantmcu_kit.cli.latency import latency_lines
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.options import Options
 from quantmcu_kit.pipeline import Build, Model
@@ -64,6 +65,7 @@ def _summary(result: Build, target: Path) -> dict[str, object]:
         "flash_free_bytes": result.board.free_flash_bytes,
         "weights_bytes": manifest.weights_bytes,
         "macs": manifest.macs,
+        "latency_ms": result.latency.milliseconds if result.latency else None,
         "calibration_pictures": result.quantized.calibration_pictures,
         "preprocess": _preprocess_text(result),
         "layers": [
@@ -74,6 +76,7 @@ def _summary(result: Build, target: Path) -> dict[str, object]:
                 "shape": list(layer.shape),
                 "macs": layer.macs,
                 "weights_bytes": layer.weights_bytes,
+                "cycles": result.latency.layers[layer.index] if result.latency else None,
             }
             for layer in manifest.layers
         ],
@@ -101,6 +104,7 @@ def _print_summary(source: Model, result: Build, target: Path) -> None:
              f"stack up to {footprint.stack_bytes:,} B"),
         ("flash", _usage(footprint.flash_bytes, board.free_flash_bytes)),
         ("", f"weights and tables {manifest.weights_bytes:,} B, code about {footprint.code_bytes:,} B"),
+        *zip(("latency", ""), latency_lines(result.latency, board), strict=False),
         ("library", Text(str(target), style="bold green")),
     ):  # fmt: skip
         rows.add_row(label, value)

@@ -9,34 +9,43 @@ import typer
 from rich.table import Table
 
 from quantmcu_kit import memory, pipeline, tflite
+from quantmcu_kit.boards import catalog
+from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.cli import console, flags
+from quantmcu_kit.cli.latency import latency_lines
+from quantmcu_kit.emit.latency import Latency, estimate_latency
 from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.options import Options
 from quantmcu_kit.pipeline import Model
 
 
 @console.command
 def inspect(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)] = None,
+    board: Annotated[str, typer.Option("--board", help="Board to estimate the latency for.")] = Options.board,
     support: Annotated[bool, typer.Option("--support", help="List the supported operators and their forms.")] = False,
     json: flags.Json = False,
 ) -> None:
-    """Show a model's layers, multiply-accumulates and memory at 8 bits."""
+    """Show a model's layers, multiply-accumulates, memory and estimated latency at 8 bits."""
     if support:
         _print_support(json)
         return
     if model is None:
         raise QmkitError("bad-usage", "no model was given", hint="qmkit inspect MODEL, or qmkit inspect --support")
+    target = catalog.find(board)
     source = pipeline.load_model(Path(model))
-    facts = _facts(source)
+    graph = pipeline.sized_graph(source)
+    latency = estimate_latency(graph, target)
+    facts = _facts(source, graph, target, latency)
     if json:
         console.print_json(facts)
     else:
-        _print_facts(source, facts)
+        _print_facts(source, facts, target, latency)
 
 
-def _facts(source: Model) -> dict[str, object]:
-    graph = pipeline.sized_graph(source)
+def _facts(source: Model, graph: Graph, board: Board, latency: Latency | None) -> dict[str, object]:
     layers = []
     for index, node in enumerate(graph.nodes):
         output = graph.tensors[node.output]
@@ -53,6 +62,7 @@ def _facts(source: Model) -> dict[str, object]:
                 "macs": cost.macs,
                 "parameters": weights,
                 "map_bytes": output.elements,
+                "cycles": latency.layers[index] if latency else None,
             }
         )
     plan = memory.plan(graph)
@@ -65,6 +75,8 @@ def _facts(source: Model) -> dict[str, object]:
         "parameters": sum(layer["parameters"] for layer in layers),
         "arena_bytes": plan.arena_bytes,
         "arena_lower_bound_bytes": plan.lower_bound_bytes,
+        "board": board.id,
+        "latency_ms": latency.milliseconds if latency else None,
         "layers": layers,
     }
 
@@ -73,20 +85,15 @@ def _port(port: object) -> dict[str, object]:
     return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype.value}
 
 
-def _print_facts(source: Model, facts: dict) -> None:
+def _print_facts(source: Model, facts: dict, board: Board, latency: Latency | None) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title, right in (
-        ("", True),
-        ("operator", False),
-        ("output", True),
-        ("MACs", True),
-        ("parameters", True),
-        ("map", True),
-    ):
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    for title in ("", "operator", "output", "MACs", "parameters", "map", *(["ms"] if latency else [])):
+        table.add_column(title, justify="left" if title == "operator" else "right", no_wrap=True)
     for layer in facts["layers"]:
         shape = "x".join(map(str, layer["shape"][1:]))
         figures = [f"{layer[key]:,}" if layer[key] else "-" for key in ("macs", "parameters", "map_bytes")]
+        if latency:
+            figures.append(f"{latency.milliseconds_of(layer['cycles']):,.2f}" if layer["cycles"] else "-")
         table.add_row(f"{layer['index']:02d}", layer["op"], shape, *figures)
     console.out.print(table)
     for kind in ("inputs", "outputs"):
@@ -96,6 +103,8 @@ def _print_facts(source: Model, facts: dict) -> None:
         f"{source.kind.value}: {facts['macs'] / 1e6:,.2f} M MACs, {facts['parameters']:,} parameters, "
         f"arena at 8 bits {facts['arena_bytes']:,} B (lower bound {facts['arena_lower_bound_bytes']:,} B)"
     )
+    for line in latency_lines(latency, board):
+        console.out.print(line)
 
 
 def _print_support(json: bool) -> None:

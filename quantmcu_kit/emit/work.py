@@ -1,0 +1,321 @@
+"""What a kernel call does, counted: how often each part of its loops runs. Geometry decides it, values do not.
+
+One function per kernel of ``platformio_lib/src/quantmcu/kernels``. The names of the counts are those of the cycles in
+``cycles.toml``: whoever changes a kernel's loops changes its function here and runs ``make bench-latency``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+
+import numpy as np
+
+from quantmcu_kit.ops.spec import KernelCall
+
+Work = Mapping[str, float]  # how often, by what is done
+
+CHANNEL_BLOCK = 32  # QMCU_CHANNEL_BLOCK of quantmcu_config.h: accumulators taken together
+_ROWS_TOGETHER = 4  # of matvec_s8_ref.c
+_TAPS_TOGETHER = 3  # of depthwise_s8_ref.c
+_POINTERS = 8  # TAPS of depthwise_conv_2d.c
+_WORD, _COPY_BLOCK = 4, 16  # bytes: what memory functions move at a time
+
+
+def work_of(call: KernelCall) -> Work:
+    """The counts of one kernel call."""
+    return {"calls": 1, **KERNELS[call.kernel](_read(call.fields), call)}
+
+
+def _read(fields: tuple) -> SimpleNamespace:
+    """A parameter struct by the C names of its fields, ``input`` for ``in``."""
+    return SimpleNamespace(
+        **{
+            "input" if name == "in" else name: _read(value) if isinstance(value, tuple) else value
+            for name, value in fields
+        }
+    )
+
+
+def _sum(*parts: Work) -> Work:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return total
+
+
+def places(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """int64 [4, 4]: how many of these copies read and write at each place within a word; offsets in bytes."""
+    source, target = np.broadcast_arrays(source, target)
+    index = (source.ravel() % _WORD) * _WORD + target.ravel() % _WORD
+    return np.bincount(index, minlength=_WORD * _WORD).reshape(_WORD, _WORD)
+
+
+def _steps(count: int, source: int, target: int) -> np.ndarray:
+    """:func:`places` of ``count`` copies, each further on than the last by so many bytes."""
+    step = np.arange(_WORD)  # places repeat after a word's bytes
+    repeats = (count + _WORD - 1 - step) // _WORD
+    total = np.zeros((_WORD, _WORD), np.int64)
+    np.add.at(total, (step * source % _WORD, step * target % _WORD), repeats)
+    return total
+
+
+def _each(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """:func:`places` of the copies ``inner`` from each of the places ``outer`` on."""
+    shifts = np.ndindex(_WORD, _WORD)
+    return sum(outer[shift] * np.roll(inner, shift, (0, 1)) for shift in shifts)
+
+
+def copies(size: int, at: np.ndarray) -> Work:
+    """``memcpy`` of ``size`` bytes, once for each of the :func:`places` ``at``.
+
+    A long copy begins with single bytes up to a whole word of its target. Where the source then lies across words
+    ("shifted"), it is slower, and goes byte by byte on a core without unaligned accesses.
+    """
+    count = int(at.sum())
+    if not count or not size:
+        return {}
+    if size < _COPY_BLOCK:
+        return {"copies": count, "copied_bytes": count * size}
+    work = Counter({"copies": count, "long_copies": count})
+    for (source, target), times in np.ndenumerate(at):
+        blocks, words, singles = _parts(size, target)
+        kind = "copied" if source == target else "shifted"
+        work.update({f"{kind}_blocks": int(times) * blocks, f"{kind}_words": int(times) * words})
+        work["copied_bytes"] += int(times) * singles
+    return +work
+
+
+def fills(size: int, at: np.ndarray) -> Work:
+    """``memset`` of ``size`` bytes at each target of the :func:`places` ``at``."""
+    count = int(at.sum())
+    if not count or not size:
+        return {}
+    if size < _COPY_BLOCK:
+        return {"fills": count, "filled_bytes": count * size}
+    work = Counter({"fills": count, "long_fills": count})
+    for target, times in enumerate(at.sum(axis=0)):
+        blocks, words, singles = _parts(size, target)
+        words += blocks * (_COPY_BLOCK // _WORD)
+        work.update({"filled_words": int(times) * words, "filled_bytes": int(times) * singles})
+    return +work
+
+
+def _parts(size: int, target: int) -> tuple[int, int, int]:
+    """Blocks, words and single bytes of a run of ``size`` bytes that begins at that byte of a word."""
+    lead = -target % _WORD
+    blocks, rest = divmod(size - lead, _COPY_BLOCK)
+    words, tail = divmod(rest, _WORD)
+    return blocks, words, lead + tail
+
+
+def _blocks(channels: int) -> int:
+    return -(-channels // CHANNEL_BLOCK)
+
+
+def _inside(image: int, out: int, window: int, stride: int, before: int, step: int = 1) -> np.ndarray:
+    """int64 [out]: taps of each window along one axis that lie within the image."""
+    start = np.arange(out) * stride - before
+    first = np.clip(-(start // step), 0, window)
+    end = np.clip(-((start - image) // step), 0, window)
+    return end - first
+
+
+def _products(vectors: int, taps: int, channels: int, weight_zero: int) -> Work:
+    """Vectors of ``taps`` values times a matrix, requantized: the common part of convolution and fully-connected."""
+    quads, singles = divmod(channels, _ROWS_TOGETHER)
+    work = {
+        "vectors": vectors,
+        "blocks": vectors * _blocks(channels),
+        "quads": vectors * quads,
+        "quad_taps": vectors * quads * taps,
+        "singles": vectors * singles,
+        "single_taps": vectors * singles * taps,
+        "outputs": vectors * channels,
+    }
+    if weight_zero:
+        work |= {"summed": vectors * taps, "corrected": vectors * channels}
+    return work
+
+
+def _conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
+    products = _products(k.out.h * k.out.w, k.kernel.h * k.kernel.w * k.input.c, k.out.c, k.weight_zero)
+    return _sum(products, _gathered(k)) if call.scratch_bytes else products
+
+
+def _gathered(k: SimpleNamespace) -> Work:
+    """``gather_row`` of conv_2d.c for every row of every window: rows copied whole, padded whole, or tap by tap."""
+    channels, width = k.input.c, k.input.w
+    run = k.kernel.w * channels
+    row = np.arange(k.kernel.h)
+    y = np.arange(k.out.h)[:, None] * k.stride.h - k.pad.top + row * k.dilation.h  # [out.h, kernel.h]
+    window = np.broadcast_to(row * run, y.shape)
+    in_image = (y >= 0) & (y < k.input.h)
+    rows = places(y[in_image] * width * channels, window[in_image])
+    rows_of_padding = places(np.zeros(1, np.int64), window[~in_image])
+
+    x = np.arange(k.out.w) * k.stride.w - k.pad.left
+    whole = (x >= 0) & (x + k.kernel.w <= width) if k.dilation.w == 1 else np.zeros(k.out.w, np.bool_)
+    tap = np.arange(k.kernel.w)
+    tap_x = x[~whole][:, None] + tap * k.dilation.w  # [split windows, kernel.w]
+    tap_target = np.broadcast_to(tap * channels, tap_x.shape)
+    in_row = (tap_x >= 0) & (tap_x < width)
+    taps = places(tap_x[in_row] * channels, tap_target[in_row])
+    taps_of_padding = places(np.zeros(1, np.int64), tap_target[~in_row])
+    return _sum(
+        {"rows": k.out.w * y.size, "split_rows": int(rows.sum()) * np.count_nonzero(~whole)},
+        {"split_taps": int(rows.sum()) * tap_x.size},
+        copies(run, _each(rows, places(x[whole] * channels, np.zeros(1, np.int64)))),
+        copies(channels, _each(rows, taps)),
+        fills(run, rows_of_padding * k.out.w),
+        fills(channels, _each(rows, taps_of_padding)),
+    )
+
+
+def _depthwise_conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
+    pixels, channels = k.out.h * k.out.w, k.out.c
+    blocks = pixels * _blocks(channels)
+    taps = k.kernel.h * k.kernel.w
+    inside = (
+        _inside(k.input.h, k.out.h, k.kernel.h, k.stride.h, k.pad.top, k.dilation.h).sum()
+        * _inside(k.input.w, k.out.w, k.kernel.w, k.stride.w, k.pad.left, k.dilation.w).sum()
+    )
+    work = {
+        "pixels": pixels,
+        "blocks": blocks,
+        "rows": blocks * k.kernel.h,
+        "taps": inside * _blocks(channels),
+        "taps_of_padding": blocks * taps - inside * _blocks(channels),
+        "outputs": pixels * channels,
+    }
+    if k.multiplier != 1:
+        products = pixels * channels * taps
+        return work | {"spread": products, "spread_inputs": products / k.multiplier}
+    pieces = [min(_POINTERS, k.kernel.w - first) for first in range(0, k.kernel.w, _POINTERS)]
+    triples = k.kernel.h * sum(piece // _TAPS_TOGETHER for piece in pieces)
+    singles = k.kernel.h * sum(piece % _TAPS_TOGETHER for piece in pieces)
+    work |= {
+        "pieces": blocks * k.kernel.h * len(pieces),
+        "triples": blocks * triples,
+        "triple_products": pixels * channels * triples,
+        "singles": blocks * singles,
+        "single_products": pixels * channels * singles,
+    }
+    if k.weight_zero:
+        work |= {"corrected_taps": blocks * taps, "corrected": pixels * channels * taps}
+    return work
+
+
+def _fully_connected(k: SimpleNamespace, call: KernelCall) -> Work:
+    return _products(k.rows, k.input, k.out, k.weight_zero)
+
+
+def _windows(k: SimpleNamespace) -> tuple[int, int]:
+    """Rows and pixels of all of a pooling layer's windows that lie within the image."""
+    rows = int(_inside(k.input.h, k.out.h, k.window.h, k.stride.h, k.pad.top).sum())
+    columns = int(_inside(k.input.w, k.out.w, k.window.w, k.stride.w, k.pad.left).sum())
+    return rows * k.out.w, rows * columns
+
+
+def _average_pool_2d(k: SimpleNamespace, call: KernelCall) -> Work:
+    pixels, blocks = k.out.h * k.out.w, _blocks(k.out.c)
+    rows, taps = _windows(k)
+    return {
+        "pixels": pixels,
+        "blocks": pixels * blocks,
+        "rows": rows * blocks,
+        "taps": taps * blocks,
+        "summed": taps * k.out.c,
+        "outputs": pixels * k.out.c,
+    }
+
+
+def _max_pool_2d(k: SimpleNamespace, call: KernelCall) -> Work:
+    pixels = k.out.h * k.out.w
+    rows, taps = _windows(k)
+    work = {"pixels": pixels, "rows": rows, "taps": taps, "compared": taps * k.out.c, "outputs": pixels * k.out.c}
+    return _sum(work, fills(k.out.c, _steps(pixels, 0, k.out.c)))
+
+
+def _mean(k: SimpleNamespace, call: KernelCall) -> Work:
+    blocks = k.outer * _blocks(k.inner)
+    return {
+        "vectors": k.outer,
+        "blocks": blocks,
+        "taps": blocks * k.count,
+        "summed": k.outer * k.count * k.inner,
+        "outputs": k.outer * k.inner,
+    }
+
+
+def _rows_of_values(k: SimpleNamespace, call: KernelCall) -> Work:
+    return {"rows": k.rows, "outputs": k.rows * k.columns}
+
+
+def _lookup(k: SimpleNamespace, call: KernelCall) -> Work:
+    return {"outputs": k.count}
+
+
+def _softmax(k: SimpleNamespace, call: KernelCall) -> Work:
+    # Values that lie too far below the largest have no exponential; their share is that of evenly spread values.
+    exponentials = 1 + (k.depth - 1) * k.count / 256
+    return {"rows": k.rows, "outputs": k.rows * k.depth, "exponentials": k.rows * exponentials}
+
+
+def _concatenation(k: SimpleNamespace, call: KernelCall) -> Work:
+    if k.table is not None:
+        return {"rows": k.rows, "looked_up": k.rows * k.row_bytes}
+    first = places(np.zeros(1, np.int64), np.array([k.out_offset]))
+    return _sum({"rows": k.rows}, copies(k.row_bytes, _each(first, _steps(k.rows, k.row_bytes, k.out_row_bytes))))
+
+
+def _pad(k: SimpleNamespace, call: KernelCall) -> Work:
+    whole_rows = k.input.c == k.out.c
+    run = k.input.c * (k.input.w if whole_rows else 1)
+    runs = 1 if whole_rows else k.input.w  # of an input row
+    before = (k.before.h * k.out.w + k.before.w) * k.out.c + k.before.c
+    first = places(np.zeros(1, np.int64), np.array([before]))
+    rows = _each(first, _steps(k.input.h, runs * run, k.out.w * k.out.c))
+    return _sum(
+        {"rows": k.input.h, "runs": k.input.h * runs},
+        fills(k.out.h * k.out.w * k.out.c, _steps(1, 0, 0)),
+        copies(run, _each(rows, _steps(runs, run, k.out.c))),
+    )
+
+
+def _resize_nearest_neighbor(k: SimpleNamespace, call: KernelCall) -> Work:
+    pixel, row_bytes = k.out.c, k.out.w * k.out.c
+    y = np.arange(k.out.h)
+    again = np.concatenate([[False], k.rows[1:] == k.rows[:-1]])
+    repeated, fresh = y[again] * row_bytes, y[~again] * row_bytes
+    rows = places(k.rows[~again].astype(np.int64) * k.input.w * pixel, fresh)
+    columns = places(k.columns.astype(np.int64) * pixel, np.arange(k.out.w) * pixel)
+    return _sum(
+        {"rows": fresh.size, "repeated_rows": repeated.size, "pixels": fresh.size * k.out.w},
+        copies(row_bytes, places(repeated - row_bytes, repeated)),
+        copies(pixel, _each(rows, columns)),
+    )
+
+
+def _transpose(k: SimpleNamespace, call: KernelCall) -> Work:
+    pixels = k.out.h * k.out.w
+    return {"rows": k.out.h, "pixels": pixels, "outputs": pixels * k.out.c}
+
+
+KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Work]] = {
+    "add": _rows_of_values,
+    "average_pool_2d": _average_pool_2d,
+    "concatenation": _concatenation,
+    "conv_2d": _conv_2d,
+    "depthwise_conv_2d": _depthwise_conv_2d,
+    "fully_connected": _fully_connected,
+    "lookup": _lookup,
+    "max_pool_2d": _max_pool_2d,
+    "mean": _mean,
+    "mul": _rows_of_values,
+    "pad": _pad,
+    "resize_nearest_neighbor": _resize_nearest_neighbor,
+    "softmax": _softmax,
+    "transpose": _transpose,
+}
