@@ -1,6 +1,7 @@
 """bench, emulate and the emulated half of verify, as commands, on the example network."""
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from quantmcu_kit.boards.catalog import find
 from tests.e2e.conftest import DIGITS
 from tests.support import firmware
 
-ZIG = f"{sys.executable} -m ziglang cc"
+ZIG = f"{shlex.quote(sys.executable)} -m ziglang cc"
 BENCH_KEYS = {
     "board", "compiler", "confidence", "cycles", "latency_ms", "macs", "layers", "stack_bytes", "code_bytes",
     "rodata_bytes", "data_bytes", "bss_bytes", "arena_bytes", "ram_bytes",
