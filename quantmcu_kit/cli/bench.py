@@ -20,6 +20,10 @@ OnBoard = Annotated[
     str | None, typer.Option("--board", help="Board to emulate. Default: the one it was built for.", show_default=False)
 ]
 
+_TITLES = ("", "operator", "layer", "MACs", "cycles", "per MAC", "ms", "share")
+_NAME = _TITLES.index("layer")
+_GAP = 2  # between columns
+
 
 class Level(str, Enum):
     """Levels of optimization, as after -O."""
@@ -107,16 +111,9 @@ def _print(name: str, library: BoardLibrary, run: BoardRun, facts: dict, how: st
 
 
 def _table(layers: tuple[LayerCycles, ...], total: int, board: Board) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("", justify="right")
-    for title in ("operator", "layer"):
-        table.add_column(title, no_wrap=True, overflow="ellipsis", max_width=36)
-    for title in ("MACs", "cycles", "per MAC", "ms", "share"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for layer in layers:
-        if not layer.cycles:
-            continue
-        table.add_row(
+    """Layers that take time; on a narrow terminal their names give way, figures never do."""
+    rows = [
+        (
             f"{layer.index:02d}",
             layer.op,
             layer.name,
@@ -126,4 +123,17 @@ def _table(layers: tuple[LayerCycles, ...], total: int, board: Board) -> Table:
             f"{_milliseconds(layer.cycles, board):,.2f}",
             f"{100 * layer.cycles / total:.1f} %",
         )
+        for layer in layers
+        if layer.cycles
+    ]
+    widths = [max(map(len, column)) for column in zip(_TITLES, *rows, strict=True)]
+    others = sum(widths) - widths[_NAME] + _GAP * (len(widths) - 1)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for position, (title, width) in enumerate(zip(_TITLES, widths, strict=True)):
+        if position == _NAME:
+            width = min(width, max(console.out.width - others, len(title)))
+        side = "left" if title in ("operator", "layer") else "right"
+        table.add_column(title, justify=side, no_wrap=True, overflow="ellipsis", width=width)
+    for row in rows:
+        table.add_row(*row)
     return table
