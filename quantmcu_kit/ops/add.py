@@ -26,6 +26,7 @@ from quantmcu_kit.ops.binary import (
     kernel_calls,
     layout,
 )
+from quantmcu_kit.ops.halo import same_place
 from quantmcu_kit.ops.lookup import INPUTS, check_ratio
 from quantmcu_kit.ops.requantize import clamp_range
 from quantmcu_kit.ops.spec import Inputs, KernelCall, OpSpec, elementwise_cost
@@ -131,4 +132,5 @@ SPEC = OpSpec(
     emit,
     constraints=CONSTRAINTS,
     in_place=True,
+    halo=same_place,
 )

@@ -90,4 +90,5 @@ SPEC = OpSpec(
     emit,
     constraints=(pooling.map_is_4d,),
     output_quant=OutputQuant.SAME,
+    halo=pooling.halo,
 )

@@ -13,9 +13,11 @@ import tflite
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ir.types import Activation, Quant
 from quantmcu_kit.numerics.fixedpoint import round_half_away
 from quantmcu_kit.ops.geometry import decode_activation
+from quantmcu_kit.ops.halo import Regions
 from quantmcu_kit.ops.lookup import INPUTS, check_ratio
 from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
@@ -144,6 +146,21 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
     return tuple(calls)
 
 
+def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> Regions:
+    """The same pixels of every input; along the axis that is joined, counted from where the input begins."""
+    regions: list[Region | None] = []
+    before = 0
+    for tensor in inputs:
+        rows, columns = region.rows, region.columns
+        if attrs.axis == 1:
+            rows = rows.shifted(-before)
+        elif attrs.axis == 2:
+            columns = columns.shifted(-before)
+        regions.append(None if tensor.is_constant else Region(rows, columns))
+        before += tensor.shape[attrs.axis]
+    return tuple(regions)
+
+
 def batch_stays(attrs: Attrs, *inputs: Tensor) -> bool:
     """Feature maps can be concatenated along any axis but the first, the batch."""
     return attrs.axis != 0
@@ -161,4 +178,5 @@ SPEC = OpSpec(
     emit,
     constraints=(batch_stays,),
     output_quant=OutputQuant.SAME,
+    halo=halo,
 )

@@ -106,5 +106,6 @@ SPEC = OpSpec(
     emit,
     constraints=(maps_are_4d, not_grouped, bias_fits(0)),
     weight_axis=0,
+    halo=convolution.halo,
     linear=linear.CONV,
 )

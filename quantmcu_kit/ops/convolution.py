@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ir.types import Activation, Padding, Size
+from quantmcu_kit.ops import halo as halos
 from quantmcu_kit.ops.geometry import decode_activation, decode_padding, output_size
 from quantmcu_kit.ops.requantize import Requant
 from quantmcu_kit.ops.spec import Inputs, Shape
@@ -76,6 +78,13 @@ def infer(attrs: Attrs, x: Tensor, weights: Tensor, channels: int) -> Shape:
     kernel = Size(*weights.shape[1:3])
     size = output_size(Size(*x.shape[1:3]), kernel, attrs.stride, attrs.dilation, attrs.padding)
     return (x.shape[0], size.h, size.w, channels)
+
+
+def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> halos.Regions:
+    """The windows of the region's pixels; weights are [_, kh, kw, _]."""
+    kernel = Size(*inputs[1].shape[1:3])
+    seen = halos.window(region, kernel, attrs.stride, attrs.dilation, attrs.padding)
+    return halos.first_only(seen, inputs)
 
 
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor, channel_axis: int) -> Params:

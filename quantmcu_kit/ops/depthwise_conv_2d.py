@@ -129,5 +129,6 @@ SPEC = OpSpec(
     emit,
     constraints=(maps_are_4d, channels_divide, bias_fits(3)),
     weight_axis=3,
+    halo=convolution.halo,
     linear=linear.DEPTHWISE,
 )

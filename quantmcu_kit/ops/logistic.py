@@ -11,6 +11,7 @@ import numpy as np
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.numerics.fixedpoint import round_half_away
 from quantmcu_kit.ops import lookup
+from quantmcu_kit.ops.halo import same_place
 from quantmcu_kit.ops.probabilities import check_probabilities
 from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
 from quantmcu_kit.ops.spec import (
@@ -52,4 +53,5 @@ SPEC = OpSpec(
     lookup.emit,
     output_quant=OutputQuant.UNIT,
     in_place=True,
+    halo=same_place,
 )

@@ -11,6 +11,8 @@ import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.region import Region
+from quantmcu_kit.ops.halo import Regions, first_only
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape
 
 
@@ -81,6 +83,12 @@ def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
     return Cost(0, inputs[0].elements, output.elements)
 
 
+def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> Regions:
+    """The same pixels, before they were moved; what was padded lies outside of the input."""
+    moved = Region(region.rows.shifted(-attrs.before[1]), region.columns.shifted(-attrs.before[2]))
+    return first_only(moved, inputs)
+
+
 def _height_width_channels(values: tuple[int, ...], fill: int) -> tuple[int, int, int]:
     """``values`` without the batch, filled up in front to three."""
     rest = values[1:]
@@ -115,4 +123,5 @@ SPEC = OpSpec(
     emit,
     constraints=(at_most_four_axes,),
     output_quant=OutputQuant.SAME,
+    halo=halo,
 )

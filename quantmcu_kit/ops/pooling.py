@@ -9,7 +9,9 @@ import numpy as np
 import tflite
 
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ir.types import Activation, Padding, Size
+from quantmcu_kit.ops import halo as halos
 from quantmcu_kit.ops.geometry import decode_activation, decode_padding, output_size, pad_map
 from quantmcu_kit.ops.requantize import clamp_range
 from quantmcu_kit.ops.spec import Cost, Inputs, Operator, Shape
@@ -105,6 +107,12 @@ def prepare(pool: Pool, activation: Activation, inputs: Inputs, output: Tensor) 
     """Integer parameters from quantized tensors."""
     low, high = clamp_range(activation, output.quant)
     return Params(pool, inputs[0].shape, output.shape, low, high)
+
+
+def halo(attrs: Any, inputs: Inputs, output: Tensor, region: Region) -> halos.Regions:
+    """The windows of the region's pixels."""
+    pool = attrs.pool
+    return (halos.window(region, pool.window, pool.stride, _UNIT, pool.padding),)
 
 
 def cost(attrs: Any, inputs: Inputs, output: Tensor) -> Cost:

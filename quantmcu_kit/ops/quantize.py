@@ -9,6 +9,7 @@ import numpy as np
 
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ops import lookup
+from quantmcu_kit.ops.halo import same_place
 from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
 from quantmcu_kit.ops.spec import Inputs, NoAttrs, OpSpec, elementwise_cost, no_attrs, same_shape
 
@@ -36,4 +37,5 @@ SPEC = OpSpec(
     elementwise_cost,
     lookup.emit,
     in_place=True,
+    halo=same_place,
 )

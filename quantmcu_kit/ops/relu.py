@@ -12,6 +12,7 @@ import numpy as np
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation
 from quantmcu_kit.ops import lookup
+from quantmcu_kit.ops.halo import same_place
 from quantmcu_kit.ops.requantize import clamp_range
 from quantmcu_kit.ops.spec import Inputs, NoAttrs, OpSpec, elementwise_cost, no_attrs, same_shape
 
@@ -40,6 +41,7 @@ def clamp_spec(name: str, activation: Activation) -> OpSpec:
         elementwise_cost,
         lookup.emit,
         in_place=True,
+        halo=same_place,
     )
 
 

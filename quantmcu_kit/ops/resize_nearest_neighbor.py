@@ -12,8 +12,10 @@ import tflite
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.region import Interval, Region
 from quantmcu_kit.ir.types import Size
 from quantmcu_kit.numerics.fixedpoint import round_half_away
+from quantmcu_kit.ops.halo import Regions, first_only, map_size
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
 
 
@@ -92,6 +94,19 @@ def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray | None) -> np
     return x[:, params.rows[:, None], params.columns]
 
 
+def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> Regions:
+    """From the nearest row of the first to that of the last, and columns likewise: positions grow with the output's."""
+
+    def along(wanted: Interval, in_size: int, out_size: int) -> Interval:
+        inside = wanted.clipped(out_size)
+        picked = _nearest(attrs, in_size, out_size)[inside.start : inside.end]
+        return Interval(int(picked[0]), int(picked[-1]) + 1) if inside.size else Interval(0, 0)
+
+    size = map_size(inputs[0])
+    seen = Region(along(region.rows, size.h, attrs.size.h), along(region.columns, size.w, attrs.size.w))
+    return first_only(seen, inputs)
+
+
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_resize_nearest_neighbor``."""
     fields = (
@@ -114,4 +129,5 @@ SPEC = OpSpec(
     elementwise_cost,
     emit,
     output_quant=OutputQuant.SAME,
+    halo=halo,
 )

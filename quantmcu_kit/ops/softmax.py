@@ -15,6 +15,7 @@ from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.numerics.fixedpoint import doubling_high_mul, quantize_multiplier, rounding_shift_right
 from quantmcu_kit.numerics.gemmlowp import EXP_INTEGER_BITS, exp_on_negative_values, reciprocal
+from quantmcu_kit.ops.halo import same_place
 from quantmcu_kit.ops.probabilities import check_probabilities
 from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
 from quantmcu_kit.ops.spec import (
@@ -132,4 +133,5 @@ SPEC = OpSpec(
     constraints=(sum_fits,),
     output_quant=OutputQuant.UNIT,
     in_place=True,
+    halo=same_place,
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ops.linear import LinearForm
 
 Shape = tuple[int, ...]
@@ -86,6 +87,8 @@ class OpSpec:
         linear: the op as a matrix product, for ops with a ``weight_axis``.
         in_place: whether the output may overwrite a feature-map input of the same size.
         is_view: whether the output is input 0's bytes under another shape.
+        halo: (attrs, inputs, output, region of the output) -> region of each input that it needs, see ``ops/halo.py``;
+            None for ops that cannot run on a part of a map.
     """
 
     name: str
@@ -103,6 +106,7 @@ class OpSpec:
     linear: LinearForm | None = None
     in_place: bool = False
     is_view: bool = False
+    halo: Callable[..., tuple[Region | None, ...]] | None = None
 
     def check_constraints(self, attrs: Any, inputs: Inputs, node_name: str) -> None:
         """Raise ``unsupported-op`` with the docstring of the first constraint that does not hold."""

@@ -9,6 +9,7 @@ import tflite
 
 from quantmcu_kit.ops.add import emit, int_ref, prepare
 from quantmcu_kit.ops.binary import CONSTRAINTS, Attrs, clamped, decoder, infer
+from quantmcu_kit.ops.halo import same_place
 from quantmcu_kit.ops.spec import OpSpec, elementwise_cost
 
 
@@ -29,4 +30,5 @@ SPEC = OpSpec(
     emit,
     constraints=CONSTRAINTS,
     in_place=True,
+    halo=same_place,
 )

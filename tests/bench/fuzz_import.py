@@ -1,6 +1,6 @@
 """Long fuzzing of the importer: damaged models must give a graph or an error, quickly.
 
-    python -m tests.bench.fuzz_import [files per model]
+python -m tests.bench.fuzz_import [files per model]
 """
 
 from __future__ import annotations
