@@ -15,15 +15,15 @@ VALID, SAME = tflite.Padding.VALID, tflite.Padding.SAME
 SCALE, ZERO = 0.05, -7  # of int8 feature maps, unless a test says otherwise
 
 
-def conv_options(padding: int = SAME, stride: int = 1, activation: int = 0) -> Options:
-    """Conv2DOptions without dilation."""
+def conv_options(padding: int = SAME, stride: int = 1, activation: int = 0, dilation: int = 1) -> Options:
+    """Conv2DOptions, the same along both axes."""
     return options(
         "Conv2DOptions",
         padding=padding,
         stride_h=stride,
         stride_w=stride,
-        dilation_h_factor=1,
-        dilation_w_factor=1,
+        dilation_h_factor=dilation,
+        dilation_w_factor=dilation,
         fused_activation_function=activation,
     )
 
@@ -79,31 +79,52 @@ class Network:
         *,
         kernel: int = 3,
         padding: int = SAME,
+        stride: int = 1,
+        dilation: int = 1,
         activation: int = 0,
         **map_arguments: Any,
     ) -> str:
-        """A convolution with stride 1 and random weights."""
-        _, height, width, inner = self.tensors[x].shape
-        inputs = [x, *self._weights(y, (outer, kernel, kernel, inner), axis=0)]
-        lost = kernel - 1 if padding == VALID else 0
-        shape = (1, height - lost, width - lost, outer)
-        return self.node("CONV_2D", inputs, y, shape, conv_options(padding, 1, activation), 3, **map_arguments)
+        """A convolution with random weights."""
+        inputs = [x, *self._weights(y, (outer, kernel, kernel, self.tensors[x].shape[3]), axis=0)]
+        shape = (1, *self._window_size(x, (kernel - 1) * dilation + 1, padding, stride), outer)
+        chosen = conv_options(padding, stride, activation, dilation)
+        return self.node("CONV_2D", inputs, y, shape, chosen, 3, **map_arguments)
 
-    def depthwise(self, x: str, y: str, *, kernel: int = 3, padding: int = SAME) -> str:
-        """A depthwise convolution with stride 1, multiplier 1 and random weights."""
-        _, height, width, channels = self.tensors[x].shape
+    def depthwise(self, x: str, y: str, *, kernel: int = 3, padding: int = SAME, stride: int = 1) -> str:
+        """A depthwise convolution with multiplier 1 and random weights."""
+        channels = self.tensors[x].shape[3]
         inputs = [x, *self._weights(y, (1, kernel, kernel, channels), axis=3)]
-        lost = kernel - 1 if padding == VALID else 0
         chosen = options(
             "DepthwiseConv2DOptions",
             padding=padding,
-            stride_h=1,
-            stride_w=1,
+            stride_h=stride,
+            stride_w=stride,
             depth_multiplier=1,
             dilation_h_factor=1,
             dilation_w_factor=1,
         )
-        return self.node("DEPTHWISE_CONV_2D", inputs, y, (1, height - lost, width - lost, channels), chosen, 3)
+        shape = (1, *self._window_size(x, kernel, padding, stride), channels)
+        return self.node("DEPTHWISE_CONV_2D", inputs, y, shape, chosen, 3)
+
+    def pool(self, op: str, x: str, y: str, *, window: int = 2, stride: int = 2, padding: int = SAME) -> str:
+        """AVERAGE_POOL_2D or MAX_POOL_2D."""
+        chosen = options(
+            "Pool2DOptions",
+            padding=padding,
+            filter_height=window,
+            filter_width=window,
+            stride_h=stride,
+            stride_w=stride,
+            fused_activation_function=0,
+        )
+        shape = (1, *self._window_size(x, window, padding, stride), self.tensors[x].shape[3])
+        return self.node(op, [x], y, shape, chosen)
+
+    def concatenation(self, parts: Sequence[str], y: str) -> str:
+        """A CONCATENATION of channels."""
+        chosen = options("ConcatenationOptions", axis=3, fused_activation_function=0)
+        shape = (*self.tensors[parts[0]].shape[:3], sum(self.tensors[part].shape[3] for part in parts))
+        return self.node("CONCATENATION", parts, y, shape, chosen)
 
     def pad(self, x: str, y: str, paddings: Sequence[tuple[int, int]], **map_arguments: Any) -> str:
         """A PAD by (before, after) of each axis."""
@@ -130,6 +151,12 @@ class Network:
     def build(self, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
         """The file."""
         return build(list(self.tensors.values()), self.operators, inputs, outputs)
+
+    def _window_size(self, x: str, span: int, padding: int, stride: int) -> tuple[int, int]:
+        """Height and width of a window's outputs."""
+        _, height, width, _ = self.tensors[x].shape
+        lost = span - 1 if padding == VALID else 0
+        return -(-(height - lost) // stride), -(-(width - lost) // stride)
 
     def _weights(self, y: str, shape: tuple[int, ...], axis: int) -> list[str]:
         outer = shape[axis]

@@ -1,0 +1,50 @@
+"""Random int8 networks on maps, drawn by hypothesis: residuals, branches, strides, odd sizes, dilation, padding."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from quantmcu_kit import passes, tflite
+from quantmcu_kit.ir.graph import Graph
+from tests.support.networks import SAME, VALID, Network
+
+_OPS = ("conv", "depthwise", "max", "average", "add", "concat", "pad")
+
+
+@st.composite
+def random_maps(draw, most_nodes: int = 7) -> Graph:
+    """A network whose every operator runs on maps; all that is computed reaches its one output."""
+    network = Network()
+    size = st.integers(5, 17)
+    shape = (1, draw(size), draw(size), draw(st.integers(1, 3)))
+    maps = [network.map("t0", shape)]
+    for index in range(1, draw(st.integers(2, most_nodes)) + 1):
+        maps.append(_node(draw, network, maps, f"t{index}"))
+    graph = tflite.load(network.build(["t0"], [maps[-1]]), name="random")
+    return passes.run_all(graph)
+
+
+def _node(draw, network: Network, maps: list[str], y: str) -> str:
+    x = maps[-1]
+    _, height, width, channels = network.tensors[x].shape
+    smallest = min(height, width)
+    alike = [name for name in maps[:-1] if network.tensors[name].shape == network.tensors[x].shape]
+    joinable = [name for name in maps[:-1] if network.tensors[name].shape[1:3] == (height, width)]
+    op = draw(st.sampled_from(_OPS))
+    if op == "add" and alike:
+        return network.add(x, draw(st.sampled_from(alike)), y)
+    if op == "concat" and joinable and channels < 8:
+        return network.concatenation([draw(st.sampled_from(joinable)), x], y)
+    if op == "pad":
+        sides = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(2)]
+        return network.pad(x, y, [(0, 0), *sides, (0, 0)])
+    kernel = draw(st.sampled_from([k for k in (1, 2, 3, 5) if k <= smallest]))
+    stride = draw(st.sampled_from([1, 1, 2])) if smallest > 4 else 1
+    padding = draw(st.sampled_from([SAME, SAME, VALID]))
+    if op in ("max", "average"):
+        return network.pool(f"{op.upper()}_POOL_2D", x, y, window=kernel, stride=stride, padding=padding)
+    if op == "depthwise":
+        return network.depthwise(x, y, kernel=kernel, stride=stride, padding=padding)
+    dilation = draw(st.sampled_from([1, 2])) if stride == 1 and 2 * kernel - 1 <= smallest else 1
+    outer = draw(st.sampled_from([channels, channels, 4]))
+    return network.conv(x, y, outer, kernel=kernel, stride=stride, dilation=dilation, padding=padding)
