@@ -1,12 +1,13 @@
 """Tiles of a segment: for every patch of its output, the region of each map that it needs, and what of it is new.
 
 Rows and columns never mix: which rows a patch needs depends on its rows alone. So what was computed before can be kept
-along either axis, and what is left to compute is a rectangle.
+along either axis, and what is left to compute is a rectangle. An operator needs inputs for its new pixels only: what is
+kept of its output spares its inputs too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -15,6 +16,9 @@ from quantmcu_kit.ir.region import Interval, Region
 from quantmcu_kit.ops.halo import map_size
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.patch.segment import Segment
+
+NOTHING = Region(Interval(0, 0), Interval(0, 0))
+Ends = Mapping[str, int]  # where the computed rows or columns of a map end, by its name
 
 
 class HaloMode(Enum):
@@ -48,7 +52,7 @@ class Patch:
     """One patch of a segment.
 
     Attributes:
-        needed: region of each map, the segment's input included, by name.
+        needed: region of each map, the segment's input included, by name; an empty one where nothing is.
         fresh: the part of it that this patch computes; what it reads of the segment's input for the first time.
     """
 
@@ -63,51 +67,75 @@ def split(size: int, parts: int) -> tuple[Interval, ...]:
 
 
 def needed_regions(graph: Graph, segment: Segment, wanted: Region, *, clip: bool = True) -> dict[str, Region]:
-    """What of each map of the segment is needed for ``wanted`` of its output, by name.
+    """What of each map of the segment is needed for ``wanted`` of its output where nothing was kept, by name.
 
     Args:
         clip: leave padding out, which nobody computes. Published figures often count it.
     """
-    regions = {segment.output: wanted}
-    for node in reversed(segment.nodes(graph)):
-        if node.output not in regions:
-            continue
-        halos = TABLE[node.op].halo(
-            node.attrs, graph.input_tensors(node), graph.tensors[node.output], regions[node.output]
-        )
-        for name, halo in zip(node.inputs, halos, strict=True):
-            if name is None or halo is None:
-                continue
-            seen = halo.clipped(map_size(graph.tensors[name])) if clip else halo
-            regions[name] = regions[name].hull(seen) if name in regions else seen
-    return regions
+    return dict(_patch(graph, segment, wanted, {}, {}, clip=clip).needed)
 
 
 def tiles(graph: Graph, segment: Segment, grid: Grid, mode: HaloMode, *, clip: bool = True) -> tuple[Patch, ...]:
     """The patches in the order in which they run: row by row, each from left to right."""
     size = map_size(graph.tensors[segment.output])
-    rows, columns = split(size.h, grid.rows), split(size.w, grid.columns)
     patches: list[Patch] = []
-    for y, row in enumerate(rows):
-        for x, column in enumerate(columns):
-            needed = needed_regions(graph, segment, Region(row, column), clip=clip)
-            above = patches[-grid.columns].needed if y and mode.keeps_rows else {}
-            left = patches[-1].needed if x and mode.keeps_columns else {}
-            fresh = {
-                name: Region(
-                    _after(above[name].rows, region.rows) if above else region.rows,
-                    _after(left[name].columns, region.columns) if left else region.columns,
-                )
-                for name, region in needed.items()
-            }
-            patches.append(Patch(needed, fresh))
+    rows_done: dict[str, int] = {}
+    for row in split(size.h, grid.rows):
+        columns_done: dict[str, int] = {}
+        of_row = []
+        for column in split(size.w, grid.columns):
+            of_row.append(_patch(graph, segment, Region(row, column), rows_done, columns_done, clip=clip))
+            if mode.keeps_columns:
+                columns_done = _ends(columns_done, of_row[-1], lambda region: region.columns)
+        if mode.keeps_rows:
+            for patch in of_row:
+                rows_done = _ends(rows_done, patch, lambda region: region.rows)
+        patches += of_row
     return tuple(patches)
 
 
-def _after(done: Interval, wanted: Interval) -> Interval:
-    """What of ``wanted`` lies beyond what was done before it."""
-    start = max(done.end, wanted.start)
+def _patch(graph: Graph, segment: Segment, wanted: Region, rows_done: Ends, columns_done: Ends, *, clip: bool) -> Patch:
+    """From the output back: what an operator computes anew decides what it needs; of that, what is kept is not new."""
+    needed = {segment.output: wanted}
+    fresh: dict[str, Region] = {}
+    for node in reversed(segment.nodes(graph)):
+        region = needed.get(node.output)
+        if region is None:
+            continue
+        new = fresh[node.output] = _new(region, node.output, rows_done, columns_done)
+        if not new.pixels:
+            continue
+        halos = TABLE[node.op].halo(node.attrs, graph.input_tensors(node), graph.tensors[node.output], new)
+        for name, halo in zip(node.inputs, halos, strict=True):
+            if name is None or halo is None:
+                continue
+            seen = halo.clipped(map_size(graph.tensors[name])) if clip else halo
+            needed[name] = needed[name].hull(seen) if name in needed else seen
+    if segment.input in needed:
+        fresh[segment.input] = _new(needed[segment.input], segment.input, rows_done, columns_done)
+    names = (segment.input, *(node.output for node in segment.nodes(graph)))
+    return Patch(*({name: regions.get(name, NOTHING) for name in names} for regions in (needed, fresh)))
+
+
+def _new(region: Region, name: str, rows_done: Ends, columns_done: Ends) -> Region:
+    """What of a region lies beyond the rows and columns that were computed before."""
+    return Region(_beyond(region.rows, rows_done.get(name)), _beyond(region.columns, columns_done.get(name)))
+
+
+def _beyond(wanted: Interval, done: int | None) -> Interval:
+    if done is None:
+        return wanted
+    start = max(done, wanted.start)
     return Interval(start, max(wanted.end, start))
+
+
+def _ends(before: Ends, patch: Patch, axis: Callable[[Region], Interval]) -> dict[str, int]:
+    """How far each map has been computed after this patch."""
+    ends = dict(before)
+    for name, region in patch.fresh.items():
+        if region.pixels:
+            ends[name] = max(ends.get(name, axis(region).end), axis(region).end)
+    return ends
 
 
 def node_macs(graph: Graph, node: Node, region: Region) -> int:
@@ -121,9 +149,4 @@ def node_macs(graph: Graph, node: Node, region: Region) -> int:
 def tiled_macs(graph: Graph, segment: Segment, patches: tuple[Patch, ...]) -> int:
     """Multiply-accumulates of a segment that runs patch by patch."""
     nodes = segment.nodes(graph)
-    return sum(
-        node_macs(graph, node, patch.fresh[node.output])
-        for patch in patches
-        for node in nodes
-        if node.output in patch.fresh
-    )
+    return sum(node_macs(graph, node, patch.fresh[node.output]) for patch in patches for node in nodes)

@@ -34,11 +34,53 @@ def mobilenet_v2() -> Graph:
     return _loaded(network, "image", network.conv(x, "last", 1280, kernel=1))
 
 
+def mobilenet_v2_035() -> Graph:
+    """MobileNetV2-0.35 at 144x144 as msf-CNN has it (arXiv 2505.11483): a plain chain, no residual adds."""
+    widths = (5, 8, 11, 22, 33, 56, 112)  # int(0.35 * channels)
+    plan = ((1, 1, 1), (6, 2, 2), (6, 3, 2), (6, 4, 2), (6, 3, 1), (6, 3, 2), (6, 1, 1))
+    blocks = [
+        Block(width, expansion, stride if repeat == 0 else 1)
+        for width, (expansion, repeats, stride) in zip(widths, plan, strict=True)
+        for repeat in range(repeats)
+    ]
+    network = Network()
+    x = network.conv(network.map("image", (1, 144, 144, 3)), "stem", 11, stride=2)
+    x = _add_blocks(network, x, blocks, residual=False)
+    return _loaded(network, "image", network.conv(x, "last", 448, kernel=1))
+
+
+def mcunet_320kb() -> Graph:
+    """MCUNet-320KB at 176x176 as msf-CNN has it: a plain chain."""
+    blocks = (
+        (16, 3, 2, 7), (16, 5, 1, 3), (16, 5, 1, 7), (16, 4, 1, 5), (24, 5, 2, 5), (24, 5, 1, 5), (24, 5, 1, 5),
+        (40, 5, 2, 3), (40, 6, 1, 7), (40, 4, 1, 5), (48, 5, 1, 5), (48, 5, 1, 7), (48, 5, 1, 3), (96, 6, 2, 3),
+        (96, 5, 1, 7), (96, 4, 1, 3), (160, 5, 1, 7),
+    )  # fmt: skip
+    return _mcunet(176, blocks)
+
+
+def mcunet_vww() -> Graph:
+    """MCUNetV2-VWW at 80x80 as msf-CNN has it: a plain chain."""
+    blocks = (
+        (16, 6, 2, 3), (16, 3, 1, 3), (16, 3, 1, 3), (24, 3, 2, 7), (24, 6, 1, 3), (24, 5, 1, 5), (40, 6, 2, 7),
+        (40, 6, 1, 7), (48, 6, 1, 3), (48, 4, 1, 3), (96, 5, 2, 5), (96, 5, 1, 3), (96, 4, 1, 3), (160, 3, 1, 7),
+    )  # fmt: skip
+    return _mcunet(80, blocks)
+
+
+def _mcunet(size: int, blocks: Sequence[tuple[int, int, int, int]]) -> Graph:
+    network = Network()
+    x = network.conv(network.map("image", (1, size, size, 3)), "stem", 16, stride=2)
+    x = network.conv(network.depthwise(x, "first/depthwise"), "first/project", 8, kernel=1)
+    return _loaded(network, "image", _add_blocks(network, x, [Block(*block) for block in blocks], residual=False))
+
+
 def _add_blocks(network: Network, x: str, blocks: Sequence[Block], *, residual: bool) -> str:
+    """With residual adds and without the idle expansions of MobileNetV2; or, as in msf-CNN, the other way round."""
     for index, block in enumerate(blocks):
         name, source = f"block{index}", x
         inner = network.tensors[x].shape[3]
-        if block.expansion > 1:
+        if block.expansion > 1 or not residual:
             x = network.conv(x, f"{name}/expand", inner * block.expansion, kernel=1)
         x = network.depthwise(x, f"{name}/depthwise", kernel=block.kernel, stride=block.stride)
         x = network.conv(x, f"{name}/project", block.channels, kernel=1)
