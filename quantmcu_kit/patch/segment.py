@@ -52,14 +52,18 @@ def _only(names: set[str]) -> str | None:
 def segment(graph: Graph, start: int, end: int) -> Segment | None:
     """The nodes [start, end) as a segment that can run patch by patch; None where they are none.
 
-    Both ends must be cut points, every operator must have a halo rule, and every map two dimensions.
+    Both ends must be cut points, and every node between them tileable.
     """
     cuts = cut_points(graph)
     first, last = cuts[start], cuts[end]
     if first is None or last is None or start >= end:
         return None
-    for node in graph.nodes[start:end]:
-        maps = [graph.tensors[name] for name in (*graph.activation_inputs(node), node.output)]
-        if TABLE[node.op].halo is None or any(len(tensor.shape) != 4 for tensor in maps):
-            return None
+    if not all(is_tileable(graph, node) for node in graph.nodes[start:end]):
+        return None
     return Segment(start, end, first, last)
+
+
+def is_tileable(graph: Graph, node: Node) -> bool:
+    """Whether a node can compute a part of its output: it has a halo rule, and works on maps [1, h, w, channels]."""
+    maps = [graph.tensors[name] for name in (*graph.activation_inputs(node), node.output)]
+    return TABLE[node.op].halo is not None and all(len(tensor.shape) == 4 for tensor in maps)

@@ -138,15 +138,14 @@ def _ends(before: Ends, patch: Patch, axis: Callable[[Region], Interval]) -> dic
     return ends
 
 
-def node_macs(graph: Graph, node: Node, region: Region) -> int:
-    """Multiply-accumulates of a region of the node's output: every pixel costs the same."""
+def pixel_macs(graph: Graph, node: Node) -> int:
+    """Multiply-accumulates of one pixel of a node's output: every pixel costs the same."""
     output = graph.tensors[node.output]
     size = map_size(output)
-    whole = TABLE[node.op].cost(node.attrs, graph.input_tensors(node), output).macs
-    return whole // (size.h * size.w) * region.pixels
+    return TABLE[node.op].cost(node.attrs, graph.input_tensors(node), output).macs // (size.h * size.w)
 
 
 def tiled_macs(graph: Graph, segment: Segment, patches: tuple[Patch, ...]) -> int:
     """Multiply-accumulates of a segment that runs patch by patch."""
     nodes = segment.nodes(graph)
-    return sum(node_macs(graph, node, patch.fresh[node.output]) for patch in patches for node in nodes)
+    return sum(pixel_macs(graph, node) * sum(patch.fresh[node.output].pixels for patch in patches) for node in nodes)

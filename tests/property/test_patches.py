@@ -13,6 +13,7 @@ from quantmcu_kit.ops.interpret import Interpreter, prepare_node
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.patch.segment import Segment, segment
 from quantmcu_kit.patch.tiles import Grid, HaloMode, tiled_macs, tiles
+from tests.support.patch_machine import PatchMachine
 from tests.support.random_networks import random_maps
 
 
@@ -77,3 +78,17 @@ def test_reuse_computes_nothing_twice(graph, rows, columns):
         for intervals in computed.values():
             kept = [interval for interval in intervals if interval.size]
             assert all(a.end <= b.start for a, b in zip(kept, kept[1:], strict=False))
+
+
+@settings(max_examples=150, deadline=None)
+@given(random_maps(), st.integers(1, 9), st.integers(1, 9), st.sampled_from(HaloMode), st.booleans())
+def test_the_stated_memory_is_enough(graph, rows, columns, mode, is_pulled):
+    """Rings, tiles and junctions of the plan's sizes hold all that is needed, byte for byte."""
+    piece = segment(graph, 0, len(graph.nodes))
+    assume(piece is not None)
+    size = map_size(graph.tensors[piece.output])
+    grid = Grid(min(rows, size.h), min(columns, size.w))
+    x = np.random.default_rng(1).integers(-128, 128, graph.tensors[piece.input].shape).astype(np.int8)
+    whole = Interpreter(graph, integer=True).run({piece.input: x})[piece.output]
+    got = PatchMachine(graph, piece, grid, mode, is_pulled=is_pulled).run(x)
+    np.testing.assert_array_equal(got, whole)
