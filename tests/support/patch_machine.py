@@ -21,7 +21,7 @@ class _Map:
         self.ring = np.full((kept_rows, shape[2], shape[3]), -77, np.int8)
         self.ring_start = 0  # the map's row that lies first in the ring
         self.next_start = 0  # the same once the row of patches has ended
-        self.left = 0  # the map's column that lies first in the tile
+        self.left: int | None = None  # the map's column that lies first in the tile; None at the start of a row
 
 
 class PatchMachine:
@@ -47,7 +47,9 @@ class PatchMachine:
         count = self._grid.columns
         for index, patch in enumerate(patches):
             for name in self._maps:
-                self._arrive(name, patch, is_first=index % count == 0)
+                if index % count == 0:
+                    self._maps[name].left = None
+                self._arrive(name, patch)
             if self._is_pulled:
                 self._put(self._piece.input, patch, x[0])
             for node in self._piece.nodes(self._graph):
@@ -67,12 +69,12 @@ class PatchMachine:
         start = 0 if name == self._piece.output else self._junction.size - tensor.elements
         return self._junction[start : start + tensor.elements].reshape(tensor.shape[1:])
 
-    def _arrive(self, name: str, patch: Patch, *, is_first: bool) -> None:
+    def _arrive(self, name: str, patch: Patch) -> None:
         """What was kept takes its place in the tile: columns from its right end, rows from the ring."""
         this, needed, fresh = self._maps[name], patch.needed[name], patch.fresh[name]
         if not needed.pixels:
             return
-        if not is_first and self._mode.keeps_columns:
+        if this.left is not None and self._mode.keeps_columns:
             moved = min(needed.columns.start - this.left, this.tile.shape[1])
             this.tile[:, : this.tile.shape[1] - moved] = this.tile[:, moved:].copy()
         this.left = needed.columns.start
