@@ -1,8 +1,8 @@
 """Tiles of a segment: for every patch of its output, the region of each map that it needs, and what of it is new.
 
-Rows and columns never mix: which rows a patch needs depends on its rows alone. So what was computed before can be kept
-along either axis, and what is left to compute is a rectangle. An operator needs inputs for its new pixels only: what is
-kept of its output spares its inputs too.
+Rows and columns never mix: which rows a patch needs depends on its rows alone, and all patches beside it need the same.
+So what was computed before can be kept along either axis, and what is left to compute is a rectangle. An operator needs
+inputs for its new pixels only: what is kept of its output spares its inputs too.
 """
 
 from __future__ import annotations
@@ -77,21 +77,29 @@ def needed_regions(graph: Graph, segment: Segment, wanted: Region, *, clip: bool
 
 def tiles(graph: Graph, segment: Segment, grid: Grid, mode: HaloMode, *, clip: bool = True) -> tuple[Patch, ...]:
     """The patches in the order in which they run: row by row, each from left to right."""
-    size = map_size(graph.tensors[segment.output])
-    patches: list[Patch] = []
-    rows_done: dict[str, int] = {}
-    for row in split(size.h, grid.rows):
-        columns_done: dict[str, int] = {}
-        of_row = []
-        for column in split(size.w, grid.columns):
-            of_row.append(_patch(graph, segment, Region(row, column), rows_done, columns_done, clip=clip))
-            if mode.keeps_columns:
-                columns_done = _ends(columns_done, of_row[-1], lambda region: region.columns)
+    whole = Region.whole(map_size(graph.tensors[segment.output]))
+    down: list[Patch] = []
+    done: dict[str, int] = {}
+    for rows in split(whole.rows.end, grid.rows):
+        down.append(_patch(graph, segment, Region(rows, whole.columns), done, {}, clip=clip))
         if mode.keeps_rows:
-            for patch in of_row:
-                rows_done = _ends(rows_done, patch, lambda region: region.rows)
-        patches += of_row
-    return tuple(patches)
+            done = _ends(done, down[-1], lambda region: region.rows)
+    across: list[Patch] = []
+    done = {}
+    for columns in split(whole.columns.end, grid.columns):
+        across.append(_patch(graph, segment, Region(whole.rows, columns), {}, done, clip=clip))
+        if mode.keeps_columns:
+            done = _ends(done, across[-1], lambda region: region.columns)
+    return tuple(
+        Patch(_product(row.needed, column.needed), _product(row.fresh, column.fresh))
+        for row in down
+        for column in across
+    )
+
+
+def _product(down: Mapping[str, Region], across: Mapping[str, Region]) -> dict[str, Region]:
+    """Rows of the one, columns of the other."""
+    return {name: Region(region.rows, across[name].columns) for name, region in down.items()}
 
 
 def _patch(graph: Graph, segment: Segment, wanted: Region, rows_done: Ends, columns_done: Ends, *, clip: bool) -> Patch:
@@ -99,9 +107,9 @@ def _patch(graph: Graph, segment: Segment, wanted: Region, rows_done: Ends, colu
     needed = {segment.output: wanted}
     fresh: dict[str, Region] = {}
     for node in reversed(segment.nodes(graph)):
-        region = needed.get(node.output)
-        if region is None:
+        if node.output not in needed:
             continue
+        region = needed[node.output] = _with_kept(needed[node.output], node.output, rows_done, columns_done)
         new = fresh[node.output] = _new(region, node.output, rows_done, columns_done)
         if not new.pixels:
             continue
@@ -112,9 +120,24 @@ def _patch(graph: Graph, segment: Segment, wanted: Region, rows_done: Ends, colu
             seen = halo.clipped(map_size(graph.tensors[name])) if clip else halo
             needed[name] = needed[name].hull(seen) if name in needed else seen
     if segment.input in needed:
-        fresh[segment.input] = _new(needed[segment.input], segment.input, rows_done, columns_done)
+        region = needed[segment.input] = _with_kept(needed[segment.input], segment.input, rows_done, columns_done)
+        fresh[segment.input] = _new(region, segment.input, rows_done, columns_done)
     names = (segment.input, *(node.output for node in segment.nodes(graph)))
     return Patch(*({name: regions.get(name, NOTHING) for name in names} for regions in (needed, fresh)))
+
+
+def _with_kept(region: Region, name: str, rows_done: Ends, columns_done: Ends) -> Region:
+    """A region with all that was computed beyond its end.
+
+    One reader of a map may lag behind another: what only the other one has needed so far must stay until it catches up.
+    """
+    if not region.pixels:
+        return region
+    rows, columns = region.rows, region.columns
+    return Region(
+        Interval(rows.start, max(rows.end, rows_done.get(name, rows.end))),
+        Interval(columns.start, max(columns.end, columns_done.get(name, columns.end))),
+    )
 
 
 def _new(region: Region, name: str, rows_done: Ends, columns_done: Ends) -> Region:
