@@ -132,8 +132,6 @@ class PythonCounter:
         layer_cycles: by layer number; [0] is what belongs to no layer.
     """
 
-    is_native = False
-
     def __init__(self, windows: Sequence[Window], rules: Rules) -> None:
         self._arrays = [_Arrays(window) for window in windows]
         self._rules = rules
@@ -245,8 +243,6 @@ class _CounterStruct(ctypes.Structure):
 
 class NativeCounter:
     """The counter of counter.c. Attributes as of :class:`PythonCounter`."""
-
-    is_native = True
 
     def __init__(self, library: ctypes.CDLL, windows: Sequence[Window], rules: Rules) -> None:
         self._library = library

@@ -68,7 +68,6 @@ class Image:
         self.path = path
         elf = _open(path)
         try:
-            self.entry: int = elf["e_entry"]
             self.segments = tuple(
                 Segment(segment["p_paddr"], segment.data())
                 for segment in elf.iter_segments("PT_LOAD")

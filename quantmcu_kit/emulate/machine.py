@@ -16,12 +16,13 @@ import numpy as np
 
 from quantmcu_kit.emulate import system
 from quantmcu_kit.emulate.counter import Counter, Rules, Stop, Window, make_counter
-from quantmcu_kit.emulate.elf import Image, emulator_missing
+from quantmcu_kit.emulate.elf import Image
 from quantmcu_kit.emulate.faults import Faults
 from quantmcu_kit.emulate.firmware import MemoryMap
 from quantmcu_kit.emulate.flash import FlashWaits
 from quantmcu_kit.emulate.semihosting import BREAKPOINT, Exit, Semihosting
 from quantmcu_kit.emulate.timing import Divide, analyse, divide_extra
+from quantmcu_kit.emulate.unicorn_names import import_unicorn
 from quantmcu_kit.errors import QmkitError
 
 PAINT = 0xA5  # RAM before the start: real RAM is not zero either, and painted stack tells how deep it was used
@@ -100,7 +101,7 @@ class Machine:
         check_accesses: bool = True,
         native: bool = True,
     ) -> None:
-        self._unicorn = _import_unicorn()
+        self._unicorn = import_unicorn()
         self._image = image
         self._core = core
         self._memory = memory
@@ -336,38 +337,6 @@ class _Session:
         stack = np.frombuffer(self.read(bottom, top - bottom), np.uint8)
         used = np.flatnonzero(stack != PAINT)
         return int(len(stack) - used[0]) if used.size else 0
-
-
-class _Unicorn:
-    """unicorn's names, imported when they are needed: the package is an extra."""
-
-    EXCEPTION_BREAKPOINT = 7  # QEMU's EXCP_BKPT
-
-    def __init__(self) -> None:
-        import unicorn
-        from unicorn import arm_const, unicorn_const
-
-        self.Uc, self.UcError = unicorn.Uc, unicorn.UcError
-        self.arm = arm_const
-        self._kinds = {
-            getattr(unicorn_const, f"UC_MEM_{kind}_{why}"): kind.lower()
-            for kind in ("READ", "WRITE", "FETCH")
-            for why in ("UNMAPPED", "PROT")
-        }
-        for name in dir(unicorn_const):
-            if name.startswith(("UC_ARCH", "UC_MODE", "UC_PROT", "UC_HOOK")):
-                setattr(self, name, getattr(unicorn_const, name))
-
-    def access_name(self, kind: int) -> str:
-        """read, write or fetch."""
-        return self._kinds.get(kind, "access")
-
-
-def _import_unicorn() -> Any:
-    try:
-        return _Unicorn()
-    except ImportError:
-        raise emulator_missing("unicorn") from None
 
 
 def _windows(image: Image, core: str, network: str) -> tuple[tuple[Window, ...], tuple[Divide, ...]]:
