@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,16 @@ _XOR = (np.arange(256, dtype=np.uint8) ^ 0x80).view(np.int8)
 
 @dataclass(frozen=True, eq=False)
 class PortView:
-    """One input or output: C parameter, prefix of its macros, the model's name, the int8 tensor, its arena offset."""
+    """One input or output: C parameter, prefix of its macros, the model's name, the int8 tensor, its arena offset.
+
+    The offset is None for an input that is not resident.
+    """
 
     name: str
     macro: str
     model_name: str
     tensor: Tensor
-    offset: int
+    offset: int | None
 
     @property
     def bytes(self) -> int:
@@ -121,11 +124,13 @@ class Interface:
     """Everything that a sketch sees.
 
     Attributes:
+        name: of the library.
         pixels: set when ``<name>_run`` takes a picture.
         classes: length of the class vector; 0 when the output is something else.
         class_names: one per class, or empty.
     """
 
+    name: str
     inputs: tuple[PortView, ...]
     outputs: tuple[PortView, ...]
     pixels: Pixels | None
@@ -153,6 +158,26 @@ class Interface:
         return (*(f"const int8_t *{view.name}" for view in self.inputs), *self.output_parameters)
 
     @property
+    def reads_rows(self) -> bool:
+        """Whether the input may come in rows: a single map."""
+        return len(self.inputs) == 1 and self.inputs[0].is_map
+
+    @property
+    def row_type(self) -> str:
+        """Type of a row's elements as a sketch has them."""
+        return "uint8_t" if self.pixels else "int8_t"
+
+    @property
+    def reader_parameters(self) -> tuple[str, ...]:
+        """A function that reads rows, its context and the outputs as function parameters."""
+        return (f"{self.name}_read_t read", "void *context", *self.output_parameters)
+
+    @property
+    def push_parameters(self) -> tuple[str, ...]:
+        """The state of a picture in rows, a row and the outputs as function parameters."""
+        return (f"{self.name}_push_t *push", f"const {self.row_type} *row", *self.output_parameters)
+
+    @property
     def pixel_parameters(self) -> tuple[str, ...]:
         """A picture and the outputs as function parameters."""
         return ("const uint8_t *pixels", *self.output_parameters)
@@ -170,8 +195,9 @@ def build_interface(
         [port.name for port in graph.inputs], [port.name for port in graph.outputs], "scores" if classes else "output"
     )
     return Interface(
-        inputs=_views(graph, memory, graph.inputs, inputs, f"{name.upper()}_INPUT"),
-        outputs=_views(graph, memory, graph.outputs, outputs, f"{name.upper()}_OUTPUT"),
+        name=name,
+        inputs=_views(graph, graph.inputs, inputs, f"{name.upper()}_INPUT", memory.input_offset),
+        outputs=_views(graph, graph.outputs, outputs, f"{name.upper()}_OUTPUT", memory.output_offset),
         pixels=_pixels(graph, preprocess),
         classes=classes,
         class_names=tuple(class_names),
@@ -179,14 +205,14 @@ def build_interface(
 
 
 def _views(
-    graph: Graph, memory: MemoryPlan, ports: Sequence[Port], names: Sequence[str], macro: str
+    graph: Graph, ports: Sequence[Port], names: Sequence[str], macro: str, offset_of: Callable[[str], int | None]
 ) -> tuple[PortView, ...]:
     views = []
     for port, name in zip(ports, names, strict=True):
         tensor = graph.tensors[port.tensor]
         assert tensor.dtype is DType.I8, "integer graphs have int8 ports"
         prefix = macro if len(ports) == 1 else f"{macro}_{name.upper().removeprefix('INPUT_').removeprefix('OUTPUT_')}"
-        views.append(PortView(name, prefix, comment(port.name), tensor, memory.offsets[tensor.name]))
+        views.append(PortView(name, prefix, comment(port.name), tensor, offset_of(tensor.name)))
     return tuple(views)
 
 

@@ -1,4 +1,7 @@
-"""Nodes of the graph as the generated C shows them: a comment, a constant struct and a call per kernel."""
+"""Nodes of the graph as the generated C shows them: a comment, and a constant struct per kernel call.
+
+How a layer's kernels are called depends on its stage: see ``stages.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import numpy as np
 from quantmcu_kit.emit.constants import Constant, ConstantPool
 from quantmcu_kit.emit.names import comment
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
-from quantmcu_kit.ir.plans import MemoryPlan
+from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
+from quantmcu_kit.ir.schedule import Schedule, Stage
 from quantmcu_kit.ir.types import DType
 from quantmcu_kit.ops.interpret import prepare_node
 from quantmcu_kit.ops.spec import KernelCall, OpSpec
@@ -22,11 +26,21 @@ _SHORT_TYPES = {DType.I8: "s8", DType.I32: "s32"}
 
 @dataclass(frozen=True)
 class Call:
-    """One kernel call: the struct's C text, and the statement that runs it."""
+    """One kernel call.
+
+    Attributes:
+        kernel: name without prefix.
+        label: of its struct, which is called k<label>.
+        struct: the struct's definition in C.
+        operands: what it reads, in order: a feature map, or a constant array.
+        scratch_bytes: as in ``ops.spec.KernelCall``.
+    """
 
     kernel: str
+    label: str
     struct: str
-    statement: str
+    operands: tuple[Tensor | Constant, ...]
+    scratch_bytes: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +51,11 @@ class Layer:
         title: index, op and name, such as 07 DEPTHWISE_CONV_2D block_2/dw.
         facts: shapes, kind of weights and multiply-accumulates, parts of the first comment line.
         places: arena offsets of what the layer reads and writes.
+        macs: multiply-accumulates, what patches compute again included.
         constants: the arrays that this layer introduced.
         calls: kernel calls in order; none for a view.
-        output_offset, output_bytes: where the result lies in the arena.
+        output_offset, output_bytes: where the result, or its tile, lies in the arena, and bytes of the whole result.
+        scratch_offset: where its scratch lies, None where it needs none.
     """
 
     index: int
@@ -52,6 +68,7 @@ class Layer:
     calls: tuple[Call, ...]
     output_offset: int
     output_bytes: int
+    scratch_offset: int | None
 
     @property
     def weights_bytes(self) -> int:
@@ -71,32 +88,47 @@ class Layer:
         return "/* " + "\n * ".join(lines) + " */"
 
 
-def build_layers(graph: Graph, memory: MemoryPlan, pool: ConstantPool) -> tuple[Layer, ...]:
+def build_layers(graph: Graph, schedule: Schedule, memory: MemoryPlan, pool: ConstantPool) -> tuple[Layer, ...]:
     """Every node in execution order; their constants go into ``pool``."""
-    return tuple(_layer(graph, memory, pool, index, node) for index, node in enumerate(graph.nodes))
+    return tuple(
+        _layer(graph, stage, places, pool, index)
+        for stage, places in zip(schedule.stages, memory.stages, strict=True)
+        for index in range(stage.start, stage.end)
+    )
 
 
-def _layer(graph: Graph, memory: MemoryPlan, pool: ConstantPool, index: int, node: Node) -> Layer:
+def _layer(graph: Graph, stage: Stage, memory: StageMemory, pool: ConstantPool, index: int) -> Layer:
+    node = graph.nodes[index]
     spec = TABLE[node.op]
-    output = graph.tensors[node.output]
     kernel_calls = spec.emit(prepare_node(graph, node))
     known = len(pool.constants)
     calls = []
     for position, kernel_call in enumerate(kernel_calls):
         label = f"{index:02d}" if len(kernel_calls) == 1 else f"{index:02d}_{position}"
-        calls.append(_call(graph, memory, pool, node, kernel_call, label))
+        calls.append(_call(graph, pool, node, kernel_call, label))
     return Layer(
         index=index,
         node=node,
         title=f"{index:02d} {node.op} {comment(node.name)}",
         facts=_facts(graph, node, spec),
-        places=_places(graph, memory, node) if calls else "a view of the same bytes: nothing to compute",
-        macs=_macs(graph, node),
+        places=_places(graph, stage, memory, node) if calls else "a view of the same bytes: nothing to compute",
+        macs=stage_macs(graph, stage, node),
         constants=tuple(pool.constants[known:]),
         calls=tuple(calls),
-        output_offset=memory.offsets[output.name],
-        output_bytes=output.bytes,
+        output_offset=memory.offsets.get(node.output, 0),
+        output_bytes=graph.tensors[node.output].bytes,
+        scratch_offset=memory.scratch.get(node.name),
     )
+
+
+def stage_macs(graph: Graph, stage: Stage, node: Node) -> int:
+    """Multiply-accumulates of a node in its stage: patches may compute pixels again, or leave out some."""
+    macs = _macs(graph, node)
+    entry = stage.patches.by_tensor.get(node.output) if stage.patches else None
+    if entry is None:
+        return macs
+    _, height, width, _ = graph.tensors[node.output].shape
+    return macs // (height * width) * entry.pixels
 
 
 def _macs(graph: Graph, node: Node) -> int:
@@ -120,7 +152,9 @@ def _facts(graph: Graph, node: Node, spec: OpSpec) -> tuple[str, ...]:
     return tuple(facts)
 
 
-def _places(graph: Graph, memory: MemoryPlan, node: Node) -> str:
+def _places(graph: Graph, stage: Stage, memory: StageMemory, node: Node) -> str:
+    if stage.patches:
+        return "runs patch by patch"
     sources = ", ".join(f"@{memory.offsets[name]}" for name in graph.activation_inputs(node))
     places = f"arena: in {sources}, out @{memory.offsets[node.output]}"
     if node.name in memory.scratch:
@@ -128,37 +162,19 @@ def _places(graph: Graph, memory: MemoryPlan, node: Node) -> str:
     return places
 
 
-def _at(offset: int) -> str:
-    return f"arena + {offset}" if offset else "arena"
-
-
-def _call(
-    graph: Graph, memory: MemoryPlan, pool: ConstantPool, node: Node, kernel_call: KernelCall, label: str
-) -> Call:
-    """The struct and the statement of one kernel call; ``label`` numbers it within the library."""
-    arguments = [f"&k{label}"]
+def _call(graph: Graph, pool: ConstantPool, node: Node, kernel_call: KernelCall, label: str) -> Call:
+    """The struct of one kernel call; ``label`` numbers it within the library."""
+    operands: list[Tensor | Constant] = []
     for position, argument in enumerate(kernel_call.arguments):
-        if isinstance(argument, np.ndarray):
-            arguments.append(pool.add(label, f"operand{position}", argument).name)
-            continue
-        tensor = graph.tensors[node.inputs[argument]]
-        if tensor.is_constant:
-            arguments.append(pool.add(label, f"operand{position}", tensor.data).name)
-        else:
-            arguments.append(_at(memory.offsets[tensor.name]))
-    arguments.append(_at(memory.offsets[node.output]))
-    if kernel_call.scratch_bytes is not None:
-        arguments.append(_at(memory.scratch[node.name]) if kernel_call.scratch_bytes else "NULL")
+        tensor = None if isinstance(argument, np.ndarray) else graph.tensors[node.inputs[argument]]
+        values = argument if tensor is None else tensor.data
+        operands.append(tensor if values is None else pool.add(label, f"operand{position}", values))
     head = f"static const qmcu_{kernel_call.kernel}_t k{label} = {{"
     fields = _field_texts(kernel_call.fields, pool, label)
     body = ", ".join(fields)
     if len(head) + len(body) + 2 > _LINE or "\n" in body:
         body = f"\n{_wrap(fields, 4)}\n"
-    return Call(
-        kernel=kernel_call.kernel,
-        struct=f"{head}{body}}};",
-        statement=f"qmcu_{kernel_call.kernel}({', '.join(arguments)});",
-    )
+    return Call(kernel_call.kernel, label, f"{head}{body}}};", tuple(operands), kernel_call.scratch_bytes)
 
 
 def _field_texts(fields: tuple, pool: ConstantPool, label: str) -> list[str]:

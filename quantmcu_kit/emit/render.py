@@ -18,10 +18,12 @@ from quantmcu_kit.emit.interface import Interface, build_interface
 from quantmcu_kit.emit.layers import Layer, build_layers
 from quantmcu_kit.emit.names import block_comment, c_string, check_name, comment, paragraph, prototype
 from quantmcu_kit.emit.runtime_files import NAMESPACE, defined_symbols, needed_files, template_folder
+from quantmcu_kit.emit.stages import Move, Segment, WholeStage, build_moves, build_stages
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.contract import Golden, Preprocess
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import ARENA_ALIGNMENT, MemoryPlan
+from quantmcu_kit.ir.schedule import Schedule
 from quantmcu_kit.ops.serialize import pack, save_graph
 
 Files = dict[str, "str | bytes"]
@@ -37,7 +39,10 @@ class Library:
     memory: MemoryPlan
     board: str
     interface: Interface
+    schedule: Schedule
     layers: tuple[Layer, ...]
+    stages: tuple[WholeStage | Segment, ...]
+    moves: tuple[Move | None, ...]
     constants: tuple[Constant, ...]
     goldens: tuple[Golden, ...]
     version: str = __version__
@@ -68,15 +73,29 @@ class Library:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """The body of the run function: one line per kernel call, with the trace hook in a column of its own."""
-        calls = [(call, layer) for layer in self.layers for call in layer.calls]
-        width = max((len(call.statement) for call, _ in calls), default=0)
-        return tuple(
-            f"{call.statement:<{width}} TRACE({layer.index}, {layer.output_offset}, {layer.output_bytes});"
-            if call is layer.calls[-1]
-            else call.statement
-            for call, layer in calls
-        )
+        """The body of the run function, which begins after the patches of an input that is pulled."""
+        lines: list[str] = []
+        for stage, move in zip(self.stages, self.moves, strict=True):
+            if move:
+                lines.append(move.statement)
+            lines += stage.statements if isinstance(stage, WholeStage) else stage.run_statements
+        return tuple(lines)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The stages that run patch by patch."""
+        return tuple(stage for stage in self.stages if isinstance(stage, Segment))
+
+    @property
+    def pulls_input(self) -> bool:
+        """Whether the input is not in the arena."""
+        return self.schedule.pulls_input
+
+    @property
+    def push_rows(self) -> int:
+        """Rows of the input that a picture in rows must keep: from the first that a row of patches is to read."""
+        spans = self.schedule.stages[0].patches.maps[0].rows
+        return max(max(before.end for before in spans[: index + 1]) - span.start for index, span in enumerate(spans))
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -97,7 +116,7 @@ class Library:
     @cached_property
     def runtime(self) -> dict[str, str]:
         """The runtime files that the kernels need."""
-        return needed_files(self.kernels)
+        return needed_files(self.kernels, has_patches=bool(self.segments))
 
     @property
     def runtime_symbols(self) -> tuple[str, ...]:
@@ -130,6 +149,7 @@ def render(
     *,
     name: str,
     board: str,
+    schedule: Schedule | None = None,
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] = (),
     goldens: Sequence[Golden] = (),
@@ -141,19 +161,25 @@ def render(
         memory: arena plan of ``graph``.
         name: prefix of every symbol and file; see ``names.check_name``.
         board: board id, for the banner and the manifest.
+        schedule: what ``memory`` was planned for; by default layer by layer.
         preprocess: makes ``<name>_run`` take uint8 pixels when the input is [1, h, w, 1 or 3].
         class_names: one per element of the output vector, or empty.
         goldens: inputs with their exact outputs, for the library's own test and its example.
     """
     check_name(name)
     pool = ConstantPool(name)
+    schedule = schedule or Schedule.whole(graph)
+    layers = build_layers(graph, schedule, memory, pool)
     library = Library(
         name=name,
         graph=graph,
         memory=memory,
         board=board,
         interface=build_interface(name, graph, memory, preprocess, class_names),
-        layers=build_layers(graph, memory, pool),
+        schedule=schedule,
+        layers=layers,
+        stages=build_stages(graph, schedule, memory, layers),
+        moves=build_moves(graph, schedule, memory),
         constants=tuple(pool.constants),
         goldens=tuple(goldens),
     )
@@ -291,5 +317,5 @@ def _layer_entry(library: Library, layer: Layer) -> manifests.LayerEntry:
         macs=layer.macs,
         weights_bytes=layer.weights_bytes,
         arena_offset=layer.output_offset,
-        scratch_offset=library.memory.scratch.get(layer.node.name),
+        scratch_offset=layer.scratch_offset,
     )

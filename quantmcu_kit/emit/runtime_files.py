@@ -68,8 +68,10 @@ def _included(path: str, text: str) -> list[str]:
     return found
 
 
-def needed_files(kernels: Iterable[str]) -> dict[str, str]:
+def needed_files(kernels: Iterable[str], *, has_patches: bool = False) -> dict[str, str]:
     """Runtime files for these kernels by path under ``src``: their sources, what these call, and every header read.
+
+    With ``has_patches``, those of segments too.
 
     A source is needed when a needed source mentions a function that it defines: ``qmcu_foo`` is defined by the file
     with ``qmcu_foo`` or, for a primitive, ``qmcu_foo__ref``.
@@ -79,6 +81,8 @@ def needed_files(kernels: Iterable[str]) -> dict[str, str]:
         symbol: path for path, text in sources.items() if path.endswith(".c") for symbol in defined_symbols(text)
     }
     pending = [f"{RUNTIME}/kernels/{kernel}.c" for kernel in sorted(set(kernels))]
+    if has_patches:
+        pending.append(f"{RUNTIME}/core/patch.c")
     needed: set[str] = {CONFIG, NAMESPACE} if pending else set()
     while pending:
         path = pending.pop()

@@ -25,20 +25,20 @@ _WORD, _COPY_BLOCK = 4, 16  # bytes: what memory functions move at a time
 
 def work_of(call: KernelCall) -> Work:
     """The counts of one kernel call."""
-    return {"calls": 1, **KERNELS[call.kernel](_read(call.fields), call)}
+    return {"calls": 1, **KERNELS[call.kernel](read(call.fields), call)}
 
 
-def _read(fields: tuple) -> SimpleNamespace:
+def read(fields: tuple) -> SimpleNamespace:
     """A parameter struct by the C names of its fields, ``input`` for ``in``."""
     return SimpleNamespace(
         **{
-            "input" if name == "in" else name: _read(value) if isinstance(value, tuple) else value
+            "input" if name == "in" else name: read(value) if isinstance(value, tuple) else value
             for name, value in fields
         }
     )
 
 
-def _sum(*parts: Work) -> Work:
+def total_of(*parts: Work) -> Work:
     total: Counter[str] = Counter()
     for part in parts:
         total.update(part)
@@ -52,7 +52,7 @@ def places(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.bincount(index, minlength=_WORD * _WORD).reshape(_WORD, _WORD)
 
 
-def _steps(count: int, source: int, target: int) -> np.ndarray:
+def steps(count: int, source: int, target: int) -> np.ndarray:
     """:func:`places` of ``count`` copies, each further on than the last by so many bytes."""
     step = np.arange(_WORD)  # places repeat after a word's bytes
     repeats = (count + _WORD - 1 - step) // _WORD
@@ -61,7 +61,7 @@ def _steps(count: int, source: int, target: int) -> np.ndarray:
     return total
 
 
-def _each(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+def each(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """:func:`places` of the copies ``inner`` from each of the places ``outer`` on."""
     shifts = np.ndindex(_WORD, _WORD)
     return sum(outer[shift] * np.roll(inner, shift, (0, 1)) for shift in shifts)
@@ -122,7 +122,7 @@ def _inside(image: int, out: int, window: int, stride: int, before: int, step: i
     return end - first
 
 
-def _products(vectors: int, taps: int, channels: int, weight_zero: int) -> Work:
+def products(vectors: int, taps: int, channels: int, weight_zero: int) -> Work:
     """Vectors of ``taps`` values times a matrix, requantized: the common part of convolution and fully-connected."""
     quads, singles = divmod(channels, _ROWS_TOGETHER)
     work = {
@@ -140,8 +140,8 @@ def _products(vectors: int, taps: int, channels: int, weight_zero: int) -> Work:
 
 
 def _conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
-    products = _products(k.out.h * k.out.w, k.kernel.h * k.kernel.w * k.input.c, k.out.c, k.weight_zero)
-    return _sum(products, _gathered(k)) if call.scratch_bytes else products
+    work = products(k.out.h * k.out.w, k.kernel.h * k.kernel.w * k.input.c, k.out.c, k.weight_zero)
+    return total_of(work, _gathered(k)) if call.scratch_bytes else work
 
 
 def _gathered(k: SimpleNamespace) -> Work:
@@ -163,13 +163,13 @@ def _gathered(k: SimpleNamespace) -> Work:
     in_row = (tap_x >= 0) & (tap_x < width)
     taps = places(tap_x[in_row] * channels, tap_target[in_row])
     taps_of_padding = places(np.zeros(1, np.int64), tap_target[~in_row])
-    return _sum(
+    return total_of(
         {"rows": k.out.w * y.size, "split_rows": int(rows.sum()) * np.count_nonzero(~whole)},
         {"split_taps": int(rows.sum()) * tap_x.size},
-        copies(run, _each(rows, places(x[whole] * channels, np.zeros(1, np.int64)))),
-        copies(channels, _each(rows, taps)),
+        copies(run, each(rows, places(x[whole] * channels, np.zeros(1, np.int64)))),
+        copies(channels, each(rows, taps)),
         fills(run, rows_of_padding * k.out.w),
-        fills(channels, _each(rows, taps_of_padding)),
+        fills(channels, each(rows, taps_of_padding)),
     )
 
 
@@ -208,7 +208,7 @@ def _depthwise_conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
 
 
 def _fully_connected(k: SimpleNamespace, call: KernelCall) -> Work:
-    return _products(k.rows, k.input, k.out, k.weight_zero)
+    return products(k.rows, k.input, k.out, k.weight_zero)
 
 
 def _windows(k: SimpleNamespace) -> tuple[int, int]:
@@ -235,7 +235,7 @@ def _max_pool_2d(k: SimpleNamespace, call: KernelCall) -> Work:
     pixels = k.out.h * k.out.w
     rows, taps = _windows(k)
     work = {"pixels": pixels, "rows": rows, "taps": taps, "compared": taps * k.out.c, "outputs": pixels * k.out.c}
-    return _sum(work, fills(k.out.c, _steps(pixels, 0, k.out.c)))
+    return total_of(work, fills(k.out.c, steps(pixels, 0, k.out.c)))
 
 
 def _mean(k: SimpleNamespace, call: KernelCall) -> Work:
@@ -267,7 +267,7 @@ def _concatenation(k: SimpleNamespace, call: KernelCall) -> Work:
     if k.table is not None:
         return {"rows": k.rows, "looked_up": k.rows * k.row_bytes}
     first = places(np.zeros(1, np.int64), np.array([k.out_offset]))
-    return _sum({"rows": k.rows}, copies(k.row_bytes, _each(first, _steps(k.rows, k.row_bytes, k.out_row_bytes))))
+    return total_of({"rows": k.rows}, copies(k.row_bytes, each(first, steps(k.rows, k.row_bytes, k.out_row_bytes))))
 
 
 def _pad(k: SimpleNamespace, call: KernelCall) -> Work:
@@ -276,11 +276,11 @@ def _pad(k: SimpleNamespace, call: KernelCall) -> Work:
     runs = 1 if whole_rows else k.input.w  # of an input row
     before = (k.before.h * k.out.w + k.before.w) * k.out.c + k.before.c
     first = places(np.zeros(1, np.int64), np.array([before]))
-    rows = _each(first, _steps(k.input.h, runs * run, k.out.w * k.out.c))
-    return _sum(
+    rows = each(first, steps(k.input.h, runs * run, k.out.w * k.out.c))
+    return total_of(
         {"rows": k.input.h, "runs": k.input.h * runs},
-        fills(k.out.h * k.out.w * k.out.c, _steps(1, 0, 0)),
-        copies(run, _each(rows, _steps(runs, run, k.out.c))),
+        fills(k.out.h * k.out.w * k.out.c, steps(1, 0, 0)),
+        copies(run, each(rows, steps(runs, run, k.out.c))),
     )
 
 
@@ -291,10 +291,10 @@ def _resize_nearest_neighbor(k: SimpleNamespace, call: KernelCall) -> Work:
     repeated, fresh = y[again] * row_bytes, y[~again] * row_bytes
     rows = places(k.rows[~again].astype(np.int64) * k.input.w * pixel, fresh)
     columns = places(k.columns.astype(np.int64) * pixel, np.arange(k.out.w) * pixel)
-    return _sum(
+    return total_of(
         {"rows": fresh.size, "repeated_rows": repeated.size, "pixels": fresh.size * k.out.w},
         copies(row_bytes, places(repeated - row_bytes, repeated)),
-        copies(pixel, _each(rows, columns)),
+        copies(pixel, each(rows, columns)),
     )
 
 

@@ -28,20 +28,26 @@ CXX_FLAGS = ("-std=gnu++11", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-st
 _CXX_SUFFIXES = (".cpp", ".cc", ".cxx")
 _COMPILE_SECONDS = 600
 PAGE = 1024  # the emulator maps whole pages
+# Among the addresses of external memory (Armv7-M ARM, table B3-1); no board's flash or RAM in the catalog is there.
+CAMERA_START = 0x90000000
 
 
 @dataclass(frozen=True)
 class MemoryMap:
-    """Where a program's memory lies and how large it is, in bytes; the stack is part of RAM."""
+    """Where a program's memory lies and how large it is, in bytes; the stack is part of RAM.
+
+    ``camera_bytes`` at ``CAMERA_START`` are memory beside the board's own: they hold what a camera would deliver.
+    """
 
     flash_start: int
     flash_bytes: int
     ram_start: int
     ram_bytes: int
     stack_bytes: int
+    camera_bytes: int = 0
 
     @staticmethod
-    def of(board: Board, *, stack_bytes: int) -> MemoryMap:
+    def of(board: Board, *, stack_bytes: int, camera_bytes: int = 0) -> MemoryMap:
         """What the board's Arduino core leaves: the end of its RAM, and the start of its flash, in whole pages."""
         assert board.flash_start is not None and board.ram_start is not None, f"{board.id} is not emulated"
         ram_start = -(-(board.ram_start + board.core_ram_bytes) // PAGE) * PAGE
@@ -52,6 +58,7 @@ class MemoryMap:
             ram_start=ram_start,
             ram_bytes=ram_end - ram_start,
             stack_bytes=stack_bytes,
+            camera_bytes=-(-camera_bytes // PAGE) * PAGE,
         )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from quantmcu_kit.boards.catalog import Board, boards
 from quantmcu_kit.emulate.cores import find_core
 from quantmcu_kit.emulate.elf import Image, Sizes
-from quantmcu_kit.emulate.firmware import MemoryMap, compile_firmware
+from quantmcu_kit.emulate.firmware import CAMERA_START, MemoryMap, compile_firmware
 from quantmcu_kit.emulate.flash import FlashWaits
 from quantmcu_kit.emulate.machine import Layers, Machine
 from quantmcu_kit.emulate.timing import TimingModel, timing_model
@@ -109,7 +109,7 @@ class BoardLibrary:
         self.model: TimingModel = timing_model(board.cpu)
         self._folder = tempfile.TemporaryDirectory(prefix="qmkit-")
         try:
-            memory = MemoryMap.of(board, stack_bytes=stack_bytes)
+            memory = MemoryMap.of(board, stack_bytes=stack_bytes, camera_bytes=_camera_bytes(manifest))
             self._image = Image(self._compile(path, memory, optimize))
             self._machine = Machine(
                 self._image,
@@ -207,18 +207,25 @@ def _bytes(port: PortEntry) -> int:
     return int(np.prod(port.shape, dtype=np.int64))
 
 
+def _camera_bytes(manifest: Manifest) -> int:
+    """Size of an input that is not resident: it is the only one."""
+    return sum(_bytes(port) for port in manifest.inputs if port.arena_offset is None)
+
+
 def _network_header(manifest: Manifest) -> str:
     """network.h: what run_network.c needs to know."""
     name, macro = manifest.name, manifest.name.upper()
     offsets = np.cumsum([0, *(_bytes(port) for port in manifest.outputs)])
-    arguments = [f"arena + {port.arena_offset}" for port in manifest.inputs]
+    places = [(port.arena_offset or 0, _bytes(port)) for port in manifest.inputs]
+    arguments = [f"INPUT_MEMORY + {offset}" for offset, _ in places]
     arguments += [f"output + {offset}" for offset in offsets[:-1]]
-    places = ", ".join(f"{{{port.arena_offset}, {_bytes(port)}}}" for port in manifest.inputs)
+    memory = f"((int8_t *){CAMERA_START:#x}u)" if _camera_bytes(manifest) else "arena"
     return (
         f"#include <{name}.h>\n"
         f"#define ARENA_BYTES {macro}_ARENA_BYTES\n"
         f"#define ARENA_ALIGNMENT {macro}_ARENA_ALIGNMENT\n"
-        f"#define INPUTS {places}\n"
+        f"#define INPUT_MEMORY {memory}\n"
+        f"#define INPUTS {', '.join(f'{{{offset}, {size}}}' for offset, size in places)}\n"
         f"#define OUTPUT_BYTES {offsets[-1]}\n"
         f"#define RUN {name}_run_quantized_in_arena(arena, ARENA_BYTES, {', '.join(arguments)})\n"
     )

@@ -18,7 +18,7 @@ from quantmcu_kit.emulate import system
 from quantmcu_kit.emulate.counter import Counter, Rules, Stop, Window, make_counter
 from quantmcu_kit.emulate.elf import Image
 from quantmcu_kit.emulate.faults import Faults
-from quantmcu_kit.emulate.firmware import MemoryMap
+from quantmcu_kit.emulate.firmware import CAMERA_START, MemoryMap
 from quantmcu_kit.emulate.flash import FlashWaits
 from quantmcu_kit.emulate.semihosting import BREAKPOINT, Exit, Semihosting
 from quantmcu_kit.emulate.timing import Divide, analyse, divide_extra
@@ -194,9 +194,10 @@ class _Session:
             raise self._machine._faults.console(address, size, self._pc) from None
 
     def write(self, address: int, data: bytes) -> None:
-        """Memory of the board; a fault where there is none."""
+        """RAM of the board, or what its camera writes; a fault where there is neither."""
         memory = self._machine._memory
-        if not memory.ram_start <= address <= address + len(data) <= memory.ram_start + memory.ram_bytes:
+        writable = ((memory.ram_start, memory.ram_bytes), (CAMERA_START, memory.camera_bytes))
+        if not any(start <= address <= address + len(data) <= start + room for start, room in writable):
             raise self._machine._faults.console(address, len(data), self._pc)
         self._uc.mem_write(address, data)
 
@@ -220,6 +221,8 @@ class _Session:
         uc.mem_map(memory.flash_start, memory.flash_bytes, const.UC_PROT_READ | const.UC_PROT_EXEC)
         uc.mem_map(memory.ram_start, memory.ram_bytes, const.UC_PROT_ALL)
         uc.mem_write(memory.ram_start, bytes([PAINT]) * memory.ram_bytes)
+        if memory.camera_bytes:
+            uc.mem_map(CAMERA_START, memory.camera_bytes, const.UC_PROT_READ)
         for segment in self._machine._image.segments:
             uc.mem_write(segment.address, segment.data)
         return uc

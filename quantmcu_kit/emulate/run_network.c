@@ -1,5 +1,6 @@
 /* run_network.c: runs a generated library on an emulated board. Inputs come from the console until these end, straight
- * into their places in the arena; for each, the outputs go back, and the cycles of the run as a 64-bit number.
+ * into their places: in the arena or, where the library pulls its input, in memory that is not the board's, as if a
+ * camera held them. For each, the outputs go back, and the cycles of the run as a 64-bit number.
  * network.h, written beside this file, names the library's functions and sizes. */
 #include "network.h"
 #include "semihosting.h"
@@ -16,7 +17,7 @@ static const struct {
 static int read_inputs(void)
 {
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; ++i) {
-        if (sys_read(arena + inputs[i].offset, inputs[i].bytes) != 0) {
+        if (sys_read(INPUT_MEMORY + inputs[i].offset, inputs[i].bytes) != 0) {
             return 0;
         }
     }

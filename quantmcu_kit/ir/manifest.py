@@ -17,14 +17,17 @@ GOLDENS_PATH = "extras/goldens.zip"
 
 @dataclass(frozen=True)
 class PortEntry:
-    """An input or output: its C parameter, the model file's name, shape, quantization and arena offset in bytes."""
+    """An input or output: its C parameter, the model file's name, shape, quantization and arena offset in bytes.
+
+    The offset is None for an input that is not resident.
+    """
 
     name: str
     model_name: str
     shape: tuple[int, ...]
     scale: float
     zero_point: int
-    arena_offset: int
+    arena_offset: int | None
 
 
 @dataclass(frozen=True)

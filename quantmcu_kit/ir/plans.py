@@ -10,6 +10,8 @@ import numpy as np
 # Arena offsets, and the arena's address, are multiples of this: enough for scalars and the ESP32-S3's 128-bit loads.
 ARENA_ALIGNMENT = 16
 
+TILE_ALIGNMENT = 4  # of blocks within a patched stage: there are many, and small ones
+
 WHOLE = "whole"  # the branch class of layers that run on whole feature maps
 
 
@@ -81,7 +83,8 @@ class PrecisionPlan:
 class Lifetime:
     """An arena block: ``size`` bytes needed from step ``first`` to step ``last``, both included.
 
-    Step i is the execution of node i; a network input lives from step 0, an output until the last step.
+    Step i is the execution of node i, in all patches of a stage; what must survive from patch to patch lives through
+    the whole stage.
     """
 
     name: str
@@ -91,19 +94,46 @@ class Lifetime:
 
 
 @dataclass(frozen=True)
+class StageMemory:
+    """Where each block of one stage lives in the arena.
+
+    Attributes:
+        bytes: from the arena's start to the end of the highest block.
+        lower_bound_bytes: the most bytes alive at one step; no placement can be smaller.
+        offsets: byte offset per feature map, or of its tile; views and in-place results share their source's offset.
+        scratch: byte offset of each node's scratch block, for nodes that have one.
+        kept: byte offset of the rows that a map keeps beside its tile, for maps that do.
+        sums: byte offset of the int32 sums of a stage that ends in a reduction, else None.
+        lifetimes: the blocks as placed.
+    """
+
+    bytes: int
+    lower_bound_bytes: int
+    offsets: Mapping[str, int]
+    scratch: Mapping[str, int]
+    kept: Mapping[str, int]
+    sums: int | None
+    lifetimes: tuple[Lifetime, ...]
+
+
+@dataclass(frozen=True)
 class MemoryPlan:
-    """Where each block lives in the static arena.
+    """The static arena. Every stage uses all of it; the map between two stages moves where they place it differently.
 
     Attributes:
         arena_bytes: size of the arena.
-        lower_bound_bytes: the most bytes alive at one step; no plan can be smaller.
-        offsets: byte offset per feature map; views and in-place results share their source's offset.
-        scratch: byte offset of each node's scratch block, for nodes that have one.
-        lifetimes: the blocks as placed.
+        lower_bound_bytes: of the hungriest stage.
+        stages: one per stage of the schedule.
     """
 
     arena_bytes: int
     lower_bound_bytes: int
-    offsets: Mapping[str, int]
-    scratch: Mapping[str, int]
-    lifetimes: tuple[Lifetime, ...]
+    stages: tuple[StageMemory, ...]
+
+    def input_offset(self, tensor: str) -> int | None:
+        """Where an input of the network lies when it begins to run; None for one that is not resident."""
+        return self.stages[0].offsets.get(tensor) if self.stages else 0
+
+    def output_offset(self, tensor: str) -> int:
+        """Where an output of the network lies when it has run."""
+        return self.stages[-1].offsets[tensor]

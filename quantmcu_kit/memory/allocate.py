@@ -6,32 +6,41 @@ easy: a greedy order mostly meets the lower bound at once. The search below hand
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from quantmcu_kit.ir.plans import ARENA_ALIGNMENT, Lifetime
 
 _SEARCH_PLACEMENTS = 600  # placements tried after the greedy orders; under a second for a hundred blocks
 
 
-def aligned(size: int) -> int:
-    """``size`` rounded up to the arena's alignment."""
-    return -(-size // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
+def aligned(size: int, alignment: int = ARENA_ALIGNMENT) -> int:
+    """``size`` rounded up to a multiple of ``alignment``."""
+    return -(-size // alignment) * alignment
+
+
+def with_aligned_sizes(blocks: Iterable[Lifetime], alignment: int) -> tuple[Lifetime, ...]:
+    """The blocks with sizes rounded up: placed without gaps, all of them are aligned."""
+    return tuple(dataclasses.replace(block, size=aligned(block.size, alignment)) for block in blocks)
 
 
 def lower_bound(blocks: Sequence[Lifetime]) -> int:
-    """The most aligned bytes alive at one step: no placement needs less."""
+    """The most bytes alive at one step: no placement needs less."""
     steps = {block.first for block in blocks}  # the sum can only rise where a block begins
-    return max((sum(aligned(b.size) for b in blocks if b.first <= step <= b.last) for step in steps), default=0)
+    return max((sum(b.size for b in blocks if b.first <= step <= b.last) for step in steps), default=0)
 
 
 def arena_size(blocks: Sequence[Lifetime], offsets: Sequence[int]) -> int:
-    """Bytes from 0 to the end of the highest block, rounded up to the alignment."""
-    return max((offset + aligned(block.size) for block, offset in zip(blocks, offsets, strict=True)), default=0)
+    """Bytes from 0 to the end of the highest block."""
+    return max((offset + block.size for block, offset in zip(blocks, offsets, strict=True)), default=0)
 
 
 def allocate(blocks: Sequence[Lifetime]) -> tuple[int, ...]:
-    """An offset per block so that blocks alive at the same step do not overlap."""
+    """An offset per block so that blocks alive at the same step do not overlap.
+
+    Offsets are sums of sizes: see :func:`with_aligned_sizes`.
+    """
     placer = _Placer(blocks)
     bound = lower_bound(blocks)
     indices = range(len(blocks))
@@ -54,7 +63,7 @@ class _Placer:
     """Greedy first-fit placement. Overlaps in time are found once; each order then costs a few comparisons a block."""
 
     def __init__(self, blocks: Sequence[Lifetime]) -> None:
-        self._sizes = [aligned(block.size) for block in blocks]
+        self._sizes = [block.size for block in blocks]
         self._neighbours = [
             [j for j, other in enumerate(blocks) if j != i and other.first <= block.last and block.first <= other.last]
             for i, block in enumerate(blocks)
@@ -87,7 +96,7 @@ def _improve(
     for _ in range(_SEARCH_PLACEMENTS):
         if size <= bound:
             break
-        top = [i for i, offset in enumerate(offsets) if offset + aligned(blocks[i].size) == size]
+        top = [i for i, offset in enumerate(offsets) if offset + blocks[i].size == size]
         position = order.index(rng.choice(top))
         candidate = order.copy()
         candidate.insert(rng.randrange(position + 1), candidate.pop(position))

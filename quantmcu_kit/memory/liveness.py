@@ -1,4 +1,4 @@
-"""Integer graph -> arena blocks with lifetimes. Views share a block; so do results computed in place."""
+"""A stage that runs layer by layer -> arena blocks with lifetimes. Views share a block; so do results in place."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.plans import Lifetime
-from quantmcu_kit.ops.interpret import prepare_node
+from quantmcu_kit.ir.schedule import Schedule, Stage
+from quantmcu_kit.ops.interpret import scratch_bytes
 from quantmcu_kit.ops.table import TABLE
 
 
 @dataclass(frozen=True)
 class Liveness:
-    """Blocks of a graph's arena.
+    """Blocks of a stage.
 
     Attributes:
         blocks: feature-map blocks in order of their first step, then scratch blocks.
@@ -27,23 +28,18 @@ class Liveness:
     scratch: Mapping[str, int]
 
 
-def scratch_bytes(graph: Graph, node: Node) -> int:
-    """Bytes of scratch that the kernels of ``node`` need while it runs."""
-    calls = TABLE[node.op].emit(prepare_node(graph, node))
-    return max((call.scratch_bytes or 0 for call in calls), default=0)
+def find_lifetimes(graph: Graph, stage: Stage | None = None) -> Liveness:
+    """Blocks of an integer graph, or of one of its stages. Step i is the execution of node i.
 
-
-def find_lifetimes(graph: Graph) -> Liveness:
-    """Blocks of an integer graph. Step i is the execution of node i.
-
-    A network input is alive from step 0 to its last reader and may be overwritten by it; an output stays alive to
+    What enters is alive from the first step to its last reader and may be overwritten by it; what leaves stays alive to
     the end. A map that nothing reads still needs its bytes while it is written.
     """
-    builder = _Builder(graph)
-    for port in graph.inputs:
-        if port.tensor not in builder.block_of:
-            builder.new_block(port.tensor, step=0)
-    for step, node in enumerate(graph.nodes):
+    stage = stage or Schedule.whole(graph).stages[0]
+    builder = _Builder(graph, stage)
+    for name in builder.entering:
+        builder.new_block(name, stage.start)
+    for step in range(stage.start, stage.end):
+        node = graph.nodes[step]
         shared = builder.shared_block(node, step)
         if shared is None:
             builder.new_block(node.output, step)
@@ -51,7 +47,8 @@ def find_lifetimes(graph: Graph) -> Liveness:
             builder.join(node.output, shared, step)
     blocks = builder.blocks
     scratch: dict[str, int] = {}
-    for step, node in enumerate(graph.nodes):
+    for step in range(stage.start, stage.end):
+        node = graph.nodes[step]
         size = scratch_bytes(graph, node)
         if size:
             scratch[node.name] = len(blocks)
@@ -60,20 +57,31 @@ def find_lifetimes(graph: Graph) -> Liveness:
 
 
 class _Builder:
-    """Blocks under construction."""
+    """Blocks under construction.
 
-    def __init__(self, graph: Graph) -> None:
+    Attributes:
+        entering: maps that are there when the stage begins.
+    """
+
+    def __init__(self, graph: Graph, stage: Stage) -> None:
         self.graph = graph
         self.blocks: list[Lifetime] = []
         self.block_of: dict[str, int] = {}
-        self._last_step = max(0, len(graph.nodes) - 1)
+        nodes = graph.nodes[stage.start : stage.end]
+        written = {node.output for node in nodes}
+        read = [name for node in nodes for name in graph.activation_inputs(node)]
+        ports = [port.tensor for port in graph.inputs] if stage.start == 0 else []
+        self.entering = tuple(dict.fromkeys([*ports, *(name for name in read if name not in written)]))
+        later = {name for node in graph.nodes[stage.end :] for name in graph.activation_inputs(node)}
+        self._leaving = {name for name in (*self.entering, *written) if name in later or graph.is_output(name)}
+        self._last_step = max(stage.start, stage.end - 1)
         self._last_reader = {
-            name: step for step, node in enumerate(graph.nodes) for name in graph.activation_inputs(node)
+            name: step for step, node in enumerate(nodes, stage.start) for name in graph.activation_inputs(node)
         }
 
     def _last_use(self, tensor: str, step: int) -> int:
         """Last step at which ``tensor``, written at ``step``, must still hold its value."""
-        return self._last_step if self.graph.is_output(tensor) else self._last_reader.get(tensor, step)
+        return self._last_step if tensor in self._leaving else self._last_reader.get(tensor, step)
 
     def new_block(self, tensor: str, step: int) -> None:
         self.block_of[tensor] = len(self.blocks)
@@ -99,5 +107,5 @@ class _Builder:
         return next((index for index in dying if self.blocks[index].last == step and not self._leaves(index)), None)
 
     def _leaves(self, index: int) -> bool:
-        """Whether a map of the block is an output of the network."""
-        return any(self.block_of.get(port.tensor) == index for port in self.graph.outputs)
+        """Whether a map of the block leaves the stage."""
+        return any(self.block_of.get(name) == index for name in self._leaving)

@@ -73,6 +73,13 @@ def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
     return np.clip(means, params.pooling.low, params.pooling.high).astype(np.int8)
 
 
+def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
+    """One per channel where a single window is the whole map."""
+    _, h, w, channels = inputs[0].shape
+    is_global = attrs.pool.window == Size(h, w) and attrs.pool.padding.is_zero and output.elements == channels
+    return channels if is_global else 0
+
+
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_average_pool_2d``."""
     return (KernelCall("average_pool_2d", (*params.pooling.fields(), ("offset", params.offset))),)
@@ -90,5 +97,6 @@ SPEC = OpSpec(
     emit,
     constraints=(pooling.map_is_4d,),
     output_quant=OutputQuant.SAME,
+    sums=sums,
     halo=pooling.halo,
 )

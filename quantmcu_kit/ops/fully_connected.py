@@ -100,6 +100,12 @@ def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
     return Cost(output.elements * weights.shape[1], x.elements + weights.elements, output.elements)
 
 
+def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
+    """One per output, and that of the inputs, where all of the input is one row."""
+    out, taps = inputs[1].shape
+    return out + 1 if inputs[0].elements == taps else 0
+
+
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_fully_connected``."""
     weights = params.weights
@@ -132,5 +138,6 @@ SPEC = OpSpec(
     emit,
     constraints=(weights_are_a_constant_matrix, bias_fits(0)),
     weight_axis=0,
+    sums=sums,
     linear=linear.DENSE,
 )

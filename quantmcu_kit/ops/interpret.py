@@ -18,6 +18,12 @@ def prepare_node(graph: Graph, node: Node) -> object:
     return TABLE[node.op].prepare(node.attrs, graph.input_tensors(node), graph.tensors[node.output])
 
 
+def scratch_bytes(graph: Graph, node: Node) -> int:
+    """Bytes of scratch that the kernels of a node need while it runs."""
+    calls = TABLE[node.op].emit(prepare_node(graph, node))
+    return max((call.scratch_bytes or 0 for call in calls), default=0)
+
+
 def _float_evaluator(node: Node) -> Evaluate:
     return partial(TABLE[node.op].float_ref, node.attrs)
 

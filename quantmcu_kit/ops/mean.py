@@ -118,6 +118,12 @@ def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
     return Cost(0, inputs[0].elements, output.elements)
 
 
+def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
+    """One per channel where a map [1, h, w, channels] is reduced over height and width."""
+    is_global = len(inputs[0].shape) == 4 and attrs.axes == (1, 2)
+    return output.elements if is_global else 0
+
+
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_mean``."""
     requant = params.requant
@@ -149,4 +155,5 @@ SPEC = OpSpec(
     cost,
     emit,
     constraints=(axes_are_adjacent,),
+    sums=sums,
 )

@@ -87,6 +87,8 @@ class OpSpec:
         linear: the op as a matrix product, for ops with a ``weight_axis``.
         in_place: whether the output may overwrite a feature-map input of the same size.
         is_view: whether the output is input 0's bytes under another shape.
+        sums: (attrs, inputs, output) -> how many int32 sums hold the output while the pixels of input 0, a whole map,
+            come one after another; 0 where it cannot be added up. None for ops that never can.
         halo: (attrs, inputs, output, region of the output) -> region of each input that it needs, see ``ops/halo.py``;
             None for ops that cannot run on a part of a map.
     """
@@ -106,6 +108,7 @@ class OpSpec:
     linear: LinearForm | None = None
     in_place: bool = False
     is_view: bool = False
+    sums: Callable[..., int] | None = None
     halo: Callable[..., tuple[Region | None, ...]] | None = None
 
     def check_constraints(self, attrs: Any, inputs: Inputs, node_name: str) -> None:

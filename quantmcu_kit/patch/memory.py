@@ -1,9 +1,11 @@
 """RAM of a segment that runs patch by patch.
 
-Of each map within the segment there is a *tile*, the region that a patch needs, and where rows are kept for the patches
-below, a *ring* of these rows over the map's full width. Columns that are kept stay in the tile, which then lives as
-long as the segment; other tiles live from their first writer to their last reader. The maps at the segment's two ends,
-its junctions, are there whole; the output may overwrite what of the input no later patch needs.
+Of each map within the segment there is a *tile*, the region that a patch needs. Columns that are kept stay in the tile,
+which then lives as long as the segment; other tiles live from their first writer to their last reader. Rows that are
+kept for the patches below stay in the tile too where a patch is as wide as the map: rows then go round in it as in a
+ring. Where there are several patches in a row, a block beside the tile keeps rows over the map's full width. The maps
+at the segment's two ends, its junctions, are there whole; the output may overwrite what of the input no later patch
+needs.
 """
 
 from __future__ import annotations
@@ -12,9 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import TILE_ALIGNMENT
 from quantmcu_kit.ir.region import Interval
-from quantmcu_kit.patch.segment import Segment
-from quantmcu_kit.patch.tiles import Grid, HaloMode, tiles
+from quantmcu_kit.ir.schedule import Grid, HaloMode
+from quantmcu_kit.patch.segment import Segment, sum_count
+from quantmcu_kit.patch.tiles import tiles
+
+_SUM_BYTES = 4  # of an int32
 
 
 @dataclass(frozen=True)
@@ -23,43 +29,51 @@ class Extent:
 
     Attributes:
         steps: rows (or columns) that each patch needs.
-        needed: most of them at a time.
-        kept: most of them that were there before the patch.
-        computed: all that the patches compute, what they compute again included.
+        fresh: the part of them that it computes.
     """
 
     steps: tuple[Interval, ...]
+    fresh: tuple[Interval, ...]
     needed: int
     kept: int
     computed: int
+
+    @staticmethod
+    def of(needed: tuple[Interval, ...], fresh: tuple[Interval, ...]) -> Extent:
+        """``needed``: most at a time; ``kept``: most that were there before; ``computed``: all, again included."""
+        return Extent(
+            needed,
+            fresh,
+            max(each.size for each in needed),
+            max(wanted.size - new.size for wanted, new in zip(needed, fresh, strict=True)),
+            sum(each.size for each in fresh),
+        )
 
 
 Axis = Mapping[str, Extent]  # by map
 
 
 def rows_of(graph: Graph, segment: Segment, parts: int, *, keep: bool) -> Axis:
-    """The maps' rows where the output is cut into ``parts`` from top to bottom; ``keep``: none is computed twice."""
+    """The maps' rows where the last one is cut into ``parts`` from top to bottom; ``keep``: none is computed twice."""
     patches = tiles(graph, segment, Grid(parts, 1), HaloMode.REUSE if keep else HaloMode.RECOMPUTE)
     return {
-        name: _extent([patch.needed[name].rows for patch in patches], [patch.fresh[name].rows for patch in patches])
-        for name in patches[0].needed
-    }
-
-
-def columns_of(graph: Graph, segment: Segment, parts: int, *, keep: bool) -> Axis:
-    """The maps' columns where the output is cut into ``parts`` from left to right."""
-    patches = tiles(graph, segment, Grid(1, parts), HaloMode.REUSE if keep else HaloMode.RECOMPUTE)
-    return {
-        name: _extent(
-            [patch.needed[name].columns for patch in patches], [patch.fresh[name].columns for patch in patches]
+        name: Extent.of(
+            tuple(patch.needed[name].rows for patch in patches), tuple(patch.fresh[name].rows for patch in patches)
         )
         for name in patches[0].needed
     }
 
 
-def _extent(needed: list[Interval], fresh: list[Interval]) -> Extent:
-    kept = max(wanted.size - new.size for wanted, new in zip(needed, fresh, strict=True))
-    return Extent(tuple(needed), max(each.size for each in needed), kept, sum(each.size for each in fresh))
+def columns_of(graph: Graph, segment: Segment, parts: int, *, keep: bool) -> Axis:
+    """The maps' columns where the last one is cut into ``parts`` from left to right."""
+    patches = tiles(graph, segment, Grid(1, parts), HaloMode.REUSE if keep else HaloMode.RECOMPUTE)
+    return {
+        name: Extent.of(
+            tuple(patch.needed[name].columns for patch in patches),
+            tuple(patch.fresh[name].columns for patch in patches),
+        )
+        for name in patches[0].needed
+    }
 
 
 @dataclass(frozen=True)
@@ -68,8 +82,8 @@ class SegmentMemory:
 
     Attributes:
         junctions: the maps at both ends, overlapped where that is safe.
-        kept: rings, and tiles that keep columns.
-        tiles: most that other tiles take at a time.
+        kept: what lives as long as the segment: tiles and rows that are kept, sums.
+        tiles: most that other tiles and scratch take at a time.
     """
 
     junctions: int
@@ -82,41 +96,65 @@ class SegmentMemory:
         return self.junctions + self.kept + self.tiles
 
 
+def aligned(size: int) -> int:
+    """``size`` rounded up to the alignment of tiles."""
+    return -(-size // TILE_ALIGNMENT) * TILE_ALIGNMENT
+
+
+def stays(rows: Extent, columns: Extent) -> bool:
+    """Whether a map's tile keeps something from patch to patch."""
+    return columns.kept > 0 or (rows.kept > 0 and len(columns.steps) == 1)
+
+
+def kept_rows(rows: Extent, columns: Extent) -> int:
+    """Rows that are kept beside the tile."""
+    return rows.kept if len(columns.steps) > 1 else 0
+
+
 def segment_memory(
-    graph: Graph, segment: Segment, rows: Axis, columns: Axis, *, is_pulled: bool = False
+    graph: Graph,
+    segment: Segment,
+    rows: Axis,
+    columns: Axis,
+    *,
+    scratch: Mapping[str, int] | None = None,
+    is_pulled: bool = False,
 ) -> SegmentMemory:
     """RAM of a segment.
 
     Args:
         rows, columns: of this segment, or of a longer one that ends where it does.
+        scratch: bytes by name of the node that needs them.
         is_pulled: its input is not resident: rows of it come as they are asked for.
     """
     nodes = segment.nodes(graph)
     inner = {node.output for node in nodes} - {segment.output}
     if is_pulled:
         inner.add(segment.input)
-    kept = sum(_kept_bytes(graph, rows, columns, name) for name in inner)
-    passing = {name for name in inner if not columns[name].kept}
+    kept = aligned(sum_count(graph, segment) * _SUM_BYTES)
+    passing = set()
+    for name in inner:
+        _, _, width, channels = graph.tensors[name].shape
+        kept += aligned(kept_rows(rows[name], columns[name]) * width * channels)
+        if stays(rows[name], columns[name]):
+            kept += _tile_bytes(graph, rows, columns, name)
+        else:
+            passing.add(name)
     writers = {node.output: index for index, node in enumerate(nodes)} | {segment.input: 0}
     readers = {name: index for index, node in enumerate(nodes) for name in graph.activation_inputs(node)}
     most = 0
-    for index in range(len(nodes)):
-        alive = (name for name in passing if writers[name] <= index <= readers[name])
-        most = max(most, sum(_tile_bytes(graph, rows, columns, name) for name in alive))
-    return SegmentMemory(_junctions(graph, segment, rows, columns, is_pulled), kept, most)
+    for index, node in enumerate(nodes):
+        alive = (name for name in passing if writers[name] <= index <= readers.get(name, len(nodes) - 1))
+        taken = sum(_tile_bytes(graph, rows, columns, name) for name in alive)
+        most = max(most, taken + aligned(scratch.get(node.name, 0) if scratch else 0))
+    return SegmentMemory(junction_bytes(graph, segment, rows, columns, is_pulled), kept, most)
 
 
 def _tile_bytes(graph: Graph, rows: Axis, columns: Axis, name: str) -> int:
-    return rows[name].needed * columns[name].needed * graph.tensors[name].shape[3]
+    return aligned(rows[name].needed * columns[name].needed * graph.tensors[name].shape[3])
 
 
-def _kept_bytes(graph: Graph, rows: Axis, columns: Axis, name: str) -> int:
-    _, _, width, channels = graph.tensors[name].shape
-    ring = rows[name].kept * width * channels
-    return ring + (_tile_bytes(graph, rows, columns, name) if columns[name].kept else 0)
-
-
-def _junctions(graph: Graph, segment: Segment, rows: Axis, columns: Axis, is_pulled: bool) -> int:
+def junction_bytes(graph: Graph, segment: Segment, rows: Axis, columns: Axis, is_pulled: bool) -> int:
     """Both ends: the output begins so far below the input that what is written is no longer needed.
 
     A patch reads all that it needs of the input before it writes, unless its last operator reads the input itself; and
@@ -124,7 +162,9 @@ def _junctions(graph: Graph, segment: Segment, rows: Axis, columns: Axis, is_pul
     """
     source, target = graph.tensors[segment.input], graph.tensors[segment.output]
     if is_pulled:
-        return target.elements
+        return aligned(target.elements)
+    if segment.tail:  # the output is written when all of the input has been read
+        return aligned(max(source.elements, target.elements))
     in_row, out_row = (tensor.elements // tensor.shape[1] for tensor in (source, target))
     last = segment.nodes(graph)[-1]
     is_read_late = len(columns[segment.output].steps) > 1 or segment.input in last.inputs
@@ -135,4 +175,5 @@ def _junctions(graph: Graph, segment: Segment, rows: Axis, columns: Axis, is_pul
         start = min(first_needed, needed.start) if needed.size else first_needed
         below = max(below, written.end * out_row - (start if is_read_late else first_needed) * in_row)
         first_needed = start
-    return max(source.elements + below, target.elements)
+    # The input lies at the end of the block.
+    return source.elements + aligned(max(below, target.elements - source.elements))

@@ -15,16 +15,28 @@ class Segment:
     Attributes:
         start, end: of ``graph.nodes``, [start, end).
         input, output: names of the two maps; every other map of the segment lives and dies inside.
+        tail: nodes at the end that make one vector of the whole map before them (views, then a reduction): its patches
+            are added up as they come. 0 for a segment that ends in a map.
     """
 
     start: int
     end: int
     input: str
     output: str
+    tail: int = 0
+
+    @property
+    def tiled_end(self) -> int:
+        """Nodes [start, tiled_end) run patch by patch."""
+        return self.end - self.tail
 
     def nodes(self, graph: Graph) -> tuple[Node, ...]:
-        """Its nodes in execution order."""
-        return graph.nodes[self.start : self.end]
+        """Its tiled nodes in execution order."""
+        return graph.nodes[self.start : self.tiled_end]
+
+    def cut_map(self, graph: Graph) -> str:
+        """The map that a grid cuts into patches: the output of the last tiled node."""
+        return graph.nodes[self.tiled_end - 1].output
 
 
 def cut_points(graph: Graph) -> tuple[str | None, ...]:
@@ -52,18 +64,46 @@ def _only(names: set[str]) -> str | None:
 def segment(graph: Graph, start: int, end: int) -> Segment | None:
     """The nodes [start, end) as a segment that can run patch by patch; None where they are none.
 
-    Both ends must be cut points, and every node between them tileable.
+    Both ends must be cut points, and every node between them tileable, but for a tail that adds up.
     """
     cuts = cut_points(graph)
     first, last = cuts[start], cuts[end]
     if first is None or last is None or start >= end:
         return None
-    if not all(is_tileable(graph, node) for node in graph.nodes[start:end]):
+    tail = tail_length(graph, end)
+    tiled = graph.nodes[start : end - tail]
+    if not tiled or not all(is_tileable(graph, node) for node in tiled):
         return None
-    return Segment(start, end, first, last)
+    return Segment(start, end, first, last, tail)
 
 
 def is_tileable(graph: Graph, node: Node) -> bool:
     """Whether a node can compute a part of its output: it has a halo rule, and works on maps [1, h, w, channels]."""
     maps = [graph.tensors[name] for name in (*graph.activation_inputs(node), node.output)]
     return TABLE[node.op].halo is not None and all(len(tensor.shape) == 4 for tensor in maps)
+
+
+def tail_length(graph: Graph, end: int) -> int:
+    """How many nodes before ``end`` make one vector of a whole map [1, h, w, c], so that patches can be added up."""
+    index = end - 1
+    if index < 0 or not _sum_count(graph, graph.nodes[index]):
+        return 0
+    while index > 0 and len(_source(graph, index).shape) != 4:
+        index -= 1
+        if not TABLE[graph.nodes[index].op].is_view:
+            return 0
+    return end - index if index > 0 and _source(graph, index).elements == _source(graph, end - 1).elements else 0
+
+
+def _source(graph: Graph, index: int) -> object:
+    return graph.tensors[graph.nodes[index].inputs[0]]
+
+
+def _sum_count(graph: Graph, node: Node) -> int:
+    rule = TABLE[node.op].sums
+    return rule(node.attrs, graph.input_tensors(node), graph.tensors[node.output]) if rule else 0
+
+
+def sum_count(graph: Graph, piece: Segment) -> int:
+    """int32 sums that the segment's tail needs; 0 where it has none."""
+    return _sum_count(graph, graph.nodes[piece.end - 1]) if piece.tail else 0

@@ -9,42 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.region import Interval, Region
+from quantmcu_kit.ir.schedule import Grid, HaloMode
 from quantmcu_kit.ops.halo import map_size
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.patch.segment import Segment
 
 NOTHING = Region(Interval(0, 0), Interval(0, 0))
 Ends = Mapping[str, int]  # where the computed rows or columns of a map end, by its name
-
-
-class HaloMode(Enum):
-    """What happens to pixels that several patches need."""
-
-    RECOMPUTE = "recompute"  # each patch computes its own
-    REUSE_ROWS = "reuse-rows"  # rows are kept for the patches below
-    REUSE = "reuse"  # rows and columns are kept: nothing is computed twice
-
-    @property
-    def keeps_rows(self) -> bool:
-        """Whether rows are computed once."""
-        return self is not HaloMode.RECOMPUTE
-
-    @property
-    def keeps_columns(self) -> bool:
-        """Whether columns are computed once."""
-        return self is HaloMode.REUSE
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Patches of a segment's output: how many from top to bottom and from left to right."""
-
-    rows: int
-    columns: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +41,7 @@ def split(size: int, parts: int) -> tuple[Interval, ...]:
 
 
 def needed_regions(graph: Graph, segment: Segment, wanted: Region, *, clip: bool = True) -> dict[str, Region]:
-    """What of each map of the segment is needed for ``wanted`` of its output where nothing was kept, by name.
+    """What of each map, by name, is needed for ``wanted`` of the map that is cut into patches, where nothing was kept.
 
     Args:
         clip: leave padding out, which nobody computes. Published figures often count it.
@@ -77,7 +51,7 @@ def needed_regions(graph: Graph, segment: Segment, wanted: Region, *, clip: bool
 
 def tiles(graph: Graph, segment: Segment, grid: Grid, mode: HaloMode, *, clip: bool = True) -> tuple[Patch, ...]:
     """The patches in the order in which they run: row by row, each from left to right."""
-    whole = Region.whole(map_size(graph.tensors[segment.output]))
+    whole = Region.whole(map_size(graph.tensors[segment.cut_map(graph)]))
     down: list[Patch] = []
     done: dict[str, int] = {}
     for rows in split(whole.rows.end, grid.rows):
@@ -104,7 +78,7 @@ def _product(down: Mapping[str, Region], across: Mapping[str, Region]) -> dict[s
 
 def _patch(graph: Graph, segment: Segment, wanted: Region, rows_done: Ends, columns_done: Ends, *, clip: bool) -> Patch:
     """From the output back: what an operator computes anew decides what it needs; of that, what is kept is not new."""
-    needed = {segment.output: wanted}
+    needed = {segment.cut_map(graph): wanted}
     fresh: dict[str, Region] = {}
     for node in reversed(segment.nodes(graph)):
         if node.output not in needed:

@@ -159,11 +159,12 @@ def _locate(path: Path, graph: Graph, vector: int, inputs: Arrays) -> Difference
     one = tuple(array[vector : vector + 1] for array in inputs)
     maps = Interpreter(graph, integer=True, keep_all=True).run(_named(graph, one))
     with HostLibrary(path, Mode.TRACE) as library:
-        for index, values in library.trace(*one):
-            node = graph.nodes[index]
-            place = _first_place(maps[node.output][0], values)
+        for layer in library.trace(*one):
+            node = graph.nodes[layer.index]
+            expected = maps[node.output][0]
+            place = _first_place(expected, layer.over(expected))
             if place:
-                return Difference(vector, index, node.op, node.name, *place)
+                return Difference(vector, layer.index, node.op, node.name, *place)
     return None
 
 

@@ -15,13 +15,13 @@ import numpy as np
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.host_compiler import accepts, find_compiler, sanitizer_flags, sanitizers
 from quantmcu_kit.verify.contents import read_manifest
+from quantmcu_kit.verify.trace import LayerTrace, parse
 
 _RUNNER = Path(__file__).with_name("runner.c")
 _NATIVE = "-march=native"
 _START_SECONDS = 60
 _SLOWEST_MACS_PER_SECOND = 5e6  # far below what sanitized code reaches; a run that is slower hangs
 _REPORT_LINES = 4
-_RECORD_HEADER = np.dtype([("layer", "<i4"), ("bytes", "<i4")])
 
 
 class Mode(Enum):
@@ -87,17 +87,15 @@ class HostLibrary:
         assert self._manifest.takes_pixels, "the library takes quantized input only"
         return self._outputs(_rows(pixels, np.uint8, self._manifest.inputs[0].shape), len(pixels), "pixels")
 
-    def trace(self, *inputs: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """(layer index, its output as flat int8) in the order of execution, for one input per port: int8 [1, ...]."""
+    def trace(self, *inputs: np.ndarray) -> tuple[LayerTrace, ...]:
+        """What each layer computed, by index, for one input per port: int8 [1, ...].
+
+        Raises:
+            QmkitError: ``library-crashed``, ``library-hangs`` or ``library-error``.
+        """
         assert self._mode is Mode.TRACE, "tracing is compiled in"
         data = np.frombuffer(self._stream(b"".join(array.tobytes() for array in inputs), 1, "quantized"), np.uint8)
-        records, position, end = [], 0, len(data) - self._output_bytes
-        while position < end:
-            start = position + _RECORD_HEADER.itemsize
-            header = data[position:start].view(_RECORD_HEADER)[0]
-            position = start + int(header["bytes"])
-            records.append((int(header["layer"]), data[start:position].view(np.int8)))
-        return records
+        return parse(data[: len(data) - self._output_bytes], self._manifest.layers)
 
     @property
     def _output_bytes(self) -> int:
@@ -136,7 +134,7 @@ class HostLibrary:
             "RUN_PIXELS": pixels if manifest.takes_pixels else quantized,
         }
         if self._mode is Mode.TRACE:
-            defines["TRACE_FUNCTION"] = f"{name}_trace"
+            defines |= {"TRACE_FUNCTION": f"{name}_trace", "TRACE_ROW_FUNCTION": f"{name}_trace_row"}
         return f"#include <{name}.h>\n" + "".join(f"#define {key} {value}\n" for key, value in defines.items())
 
     def _outputs(self, rows: np.ndarray, count: int, kind: str) -> tuple[np.ndarray, ...]:

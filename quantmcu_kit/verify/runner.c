@@ -1,6 +1,7 @@
 /* runner.c: runs a generated library on inputs from standard input, until these end, and writes the outputs to standard
- * output; both are raw bytes without separators. With tracing, a record precedes for each layer: int32 index, int32
- * size, bytes. runner_config.h, written beside this file, names the library's functions and sizes. */
+ * output; both are raw bytes without separators. With tracing, a record precedes for each layer, or for each piece of a
+ * row that a patch computes of it: int32 layer, row (ALL_ROWS for the whole layer), column, bytes; and these bytes.
+ * runner_config.h, written beside this file, names the library's functions and sizes. */
 #include "runner_config.h"
 
 #include <stdio.h>
@@ -19,11 +20,25 @@ static int8_t input[INPUT_BYTES];
 static int8_t output[OUTPUT_BYTES];
 
 #ifdef TRACE_FUNCTION
-void TRACE_FUNCTION(int layer, const int8_t *data, size_t bytes)
+enum { ALL_ROWS = -1 };
+
+static void write_record(int layer, int32_t row, int32_t column, const int8_t *data, size_t bytes)
 {
-    const int32_t header[2] = {(int32_t)layer, (int32_t)bytes};
+    const int32_t header[4] = {(int32_t)layer, row, column, (int32_t)bytes};
     fwrite(header, sizeof header, 1, stdout);
     fwrite(data, 1, bytes, stdout);
+}
+
+void TRACE_FUNCTION(int layer, const int8_t *data, size_t bytes)
+{
+    write_record(layer, ALL_ROWS, 0, data, bytes);
+}
+
+/* Called by libraries that run layers patch by patch; others do not declare it. */
+void TRACE_ROW_FUNCTION(int layer, int32_t row, int32_t column, const int8_t *data, size_t bytes);
+void TRACE_ROW_FUNCTION(int layer, int32_t row, int32_t column, const int8_t *data, size_t bytes)
+{
+    write_record(layer, row, column, data, bytes);
 }
 #endif
 

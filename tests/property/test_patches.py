@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from quantmcu_kit import passes, tflite
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.region import Region
+from quantmcu_kit.ir.schedule import Grid, HaloMode
 from quantmcu_kit.ops.halo import map_size
 from quantmcu_kit.ops.interpret import Interpreter, prepare_node
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.patch.segment import Segment, segment
-from quantmcu_kit.patch.tiles import Grid, HaloMode, tiled_macs, tiles
-from tests.support.networks import VALID, Network
-from tests.support.patch_machine import PatchMachine
+from quantmcu_kit.patch.tiles import tiled_macs, tiles
 from tests.support.random_networks import random_maps
 
 
@@ -81,38 +78,3 @@ def test_reuse_computes_nothing_twice(graph, rows, columns):
         for intervals in computed.values():
             kept = [interval for interval in intervals if interval.size]
             assert all(a.end <= b.start for a, b in zip(kept, kept[1:], strict=False))
-
-
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(random_maps(8), st.integers(1, 9), st.integers(1, 9), st.sampled_from(HaloMode), st.booleans())
-def test_the_stated_memory_is_enough(graph, rows, columns, mode, is_pulled):
-    """Rings, tiles and junctions of the plan's sizes hold all that is needed, byte for byte."""
-    piece = segment(graph, 0, len(graph.nodes))
-    assume(piece is not None)
-    size = map_size(graph.tensors[piece.output])
-    grid = Grid(min(rows, size.h), min(columns, size.w))
-    x = np.random.default_rng(1).integers(-128, 128, graph.tensors[piece.input].shape).astype(np.int8)
-    whole = Interpreter(graph, integer=True).run({piece.input: x})[piece.output]
-    got = PatchMachine(graph, piece, grid, mode, is_pulled=is_pulled).run(x)
-    np.testing.assert_array_equal(got, whole)
-
-
-@pytest.mark.parametrize("is_pulled", [True, False])
-def test_a_reader_that_lags_behind(is_pulled):
-    """The add reads t1 long after the convolution has: rows and columns stay until both have read them."""
-    network = Network()
-    network.map("x", (1, 13, 5, 1))
-    network.conv("x", "t1", 4, kernel=1, stride=2)
-    network.pad("t1", "t2", [(0, 0), (2, 0), (0, 0), (0, 0)])
-    network.conv("t2", "t3", 4, kernel=5)
-    network.conv("t3", "t4", 4, kernel=3, padding=VALID)
-    network.pad("t4", "t5", [(0, 0), (0, 0), (1, 1), (0, 0)])
-    network.add("t5", "t1", "t6")
-    graph = passes.run_all(tflite.load(network.build(["x"], ["t6"]), name="lagging"))
-    piece = segment(graph, 0, len(graph.nodes))
-    size = map_size(graph.tensors[piece.output])
-    x = np.random.default_rng(1).integers(-128, 128, graph.tensors[piece.input].shape).astype(np.int8)
-    whole = Interpreter(graph, integer=True).run({piece.input: x})[piece.output]
-    for mode in HaloMode:
-        got = PatchMachine(graph, piece, Grid(size.h, size.w), mode, is_pulled=is_pulled).run(x)
-        np.testing.assert_array_equal(got, whole)

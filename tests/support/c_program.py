@@ -12,13 +12,16 @@ from quantmcu_kit import memory
 from quantmcu_kit.emit.constants import ConstantPool
 from quantmcu_kit.emit.layers import build_layers
 from quantmcu_kit.emit.runtime_files import needed_files
+from quantmcu_kit.emit.stages import build_stages
 from quantmcu_kit.host_compiler import find_compiler, sanitizer_flags, sanitizers
 from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.schedule import Schedule
 
 _TIMEOUT = 60  # seconds for one run
 _HEAD = """#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define TRACE(layer, offset, bytes) ((void)0)
 """
 _TYPES = """
 typedef struct {
@@ -89,21 +92,23 @@ class CProgram:
 
 def _function(graph: Graph, index: int, kernels: set[str]) -> str:
     """Constants and the function ``run_<index>``; adds the kernels that it calls."""
-    pool = ConstantPool(f"n{index}")
-    calls = [call for layer in build_layers(graph, memory.plan(graph), pool) for call in layer.calls]
+    pool, schedule, plan = ConstantPool(f"n{index}"), Schedule.whole(graph), memory.plan(graph)
+    layers = build_layers(graph, schedule, plan, pool)
+    (stage,) = build_stages(graph, schedule, plan, layers)
+    calls = [call for layer in layers for call in layer.calls]
     kernels.update(call.kernel for call in calls)
     constants = "".join(f"static const {entry.declaration} = {{\n{entry.text}\n}};\n" for entry in pool.constants)
-    body = "".join(f"{call.struct}\n" for call in calls) + "".join(f"    {call.statement}\n" for call in calls)
+    body = "".join(f"{call.struct}\n" for call in calls) + "".join(f"    {line}\n" for line in stage.statements)
     return f"{constants}static void run_{index}(int8_t *arena)\n{{\n{body}    (void)arena;\n}}\n"
 
 
 def _row(graph: Graph, index: int) -> str:
     plan = memory.plan(graph)
     inputs = [graph.tensors[port.tensor] for port in graph.inputs]
-    offsets = ", ".join(str(plan.offsets[tensor.name]) for tensor in inputs)
+    offsets = ", ".join(str(plan.stages[0].offsets[tensor.name]) for tensor in inputs)
     sizes = ", ".join(str(tensor.elements) for tensor in inputs)
     output = graph.tensors[graph.outputs[0].tensor]
     return (
         f"    {{run_{index}, {plan.arena_bytes}, {len(inputs)}, {{{offsets}}}, {{{sizes}}}, "
-        f"{plan.offsets[output.name]}, {output.elements}}},\n"
+        f"{plan.stages[0].offsets[output.name]}, {output.elements}}},\n"
     )

@@ -148,6 +148,28 @@ class Network:
         chosen = options("AddOptions", fused_activation_function=0)
         return self.node("ADD", [a, b], y, self.tensors[a].shape, chosen, **map_arguments)
 
+    def resize(self, x: str, y: str, height: int, width: int) -> str:
+        """A RESIZE_NEAREST_NEIGHBOR."""
+        chosen = options("ResizeNearestNeighborOptions", align_corners=False, half_pixel_centers=False)
+        shape = (1, height, width, self.tensors[x].shape[3])
+        return self.node("RESIZE_NEAREST_NEIGHBOR", [x, self.constant(f"{y}/size", [height, width])], y, shape, chosen)
+
+    def scale_channels(self, x: str, y: str) -> str:
+        """A MUL with a random constant per channel."""
+        factors = self._rng.integers(-128, 128, (1, 1, 1, self.tensors[x].shape[3]))
+        constant = self.constant(f"{y}/factors", factors, "int8", scale=0.01, zero_point=3)
+        chosen = options("MulOptions", fused_activation_function=0)
+        return self.node("MUL", [x, constant], y, self.tensors[x].shape, chosen)
+
+    def fully_connected(self, x: str, y: str, outer: int) -> str:
+        """A RESHAPE to one row, and a FULLY_CONNECTED with random weights."""
+        inner = int(np.prod(self.tensors[x].shape))
+        row = self.node("RESHAPE", [x, self.constant(f"{y}/shape", [1, inner])], f"{y}/row", (1, inner))
+        weights = self.constant(f"{y}/w", self._rng.integers(-127, 128, (outer, inner)), "int8", scale=0.01)
+        bias = self.constant(f"{y}/b", self._rng.integers(-500, 500, outer), "int32", scale=0.01 * SCALE)
+        chosen = options("FullyConnectedOptions", fused_activation_function=0, keep_num_dims=False)
+        return self.node("FULLY_CONNECTED", [row, weights, bias], y, (1, outer), chosen)
+
     def build(self, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
         """The file."""
         return build(list(self.tensors.values()), self.operators, inputs, outputs)

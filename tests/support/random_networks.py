@@ -8,20 +8,36 @@ from quantmcu_kit import passes, tflite
 from quantmcu_kit.ir.graph import Graph
 from tests.support.networks import SAME, VALID, Network
 
-_OPS = ("conv", "depthwise", "max", "average", "add", "concat", "pad")
+_OPS = ("conv", "depthwise", "max", "average", "add", "concat", "pad", "resize", "scale")
+_ENDS = ("map", "map", "average", "mean", "fully connected")
 
 
 @st.composite
-def random_maps(draw, most_nodes: int = 7) -> Graph:
-    """A network whose every operator runs on maps; all that is computed reaches its one output."""
+def random_maps(draw, most_nodes: int = 7, *, reduces: bool = False) -> Graph:
+    """A network whose every operator runs on maps; all that is computed reaches its one output.
+
+    Args:
+        reduces: the last map may be reduced to a vector.
+    """
     network = Network()
     size = st.integers(5, 17)
     shape = (1, draw(size), draw(size), draw(st.integers(1, 3)))
     maps = [network.map("t0", shape)]
     for index in range(1, draw(st.integers(2, most_nodes)) + 1):
         maps.append(_node(draw, network, maps, f"t{index}"))
-    graph = tflite.load(network.build(["t0"], [maps[-1]]), name="random")
+    output = _reduced(network, maps[-1], draw(st.sampled_from(_ENDS)) if reduces else "map")
+    graph = tflite.load(network.build(["t0"], [output]), name="random")
     return passes.run_all(graph)
+
+
+def _reduced(network: Network, x: str, end: str) -> str:
+    """A vector of a map, or the map."""
+    _, height, width, _ = network.tensors[x].shape
+    if end == "average" and height == width:
+        return network.pool("AVERAGE_POOL_2D", x, "end", window=height, stride=1, padding=VALID)
+    if end == "mean":
+        return network.mean(x, "end", (1, 2))
+    return network.fully_connected(x, "end", 5) if end == "fully connected" else x
 
 
 def _node(draw, network: Network, maps: list[str], y: str) -> str:
@@ -35,6 +51,10 @@ def _node(draw, network: Network, maps: list[str], y: str) -> str:
         return network.add(x, draw(st.sampled_from(alike)), y)
     if op == "concat" and joinable and channels < 8:
         return network.concatenation([draw(st.sampled_from(joinable)), x], y)
+    if op == "scale":
+        return network.scale_channels(x, y)
+    if op == "resize" and smallest < 9:
+        return network.resize(x, y, draw(st.integers(smallest, 12)), draw(st.integers(smallest, 12)))
     if op == "pad":
         sides = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(2)]
         return network.pad(x, y, [(0, 0), *sides, (0, 0)])

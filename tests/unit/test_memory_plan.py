@@ -45,21 +45,21 @@ def residual(outputs: tuple[str, ...] = ("sum",)) -> Graph:
 
 def test_sum_takes_over_an_operand_that_dies():
     plan = memory.plan(residual())
-    assert plan.offsets["sum"] == plan.offsets["a"]
+    assert plan.stages[0].offsets["sum"] == plan.stages[0].offsets["a"]
     # x, a | a, b | a=sum, b: two maps of 256 bytes and the largest window of scratch.
     assert plan.arena_bytes == plan.lower_bound_bytes == 256 + 256 + 48
 
 
 def test_sum_leaves_an_operand_that_is_an_output():
     plan = memory.plan(residual(outputs=("a", "sum")))
-    assert plan.offsets["sum"] == plan.offsets["b"]
+    assert plan.stages[0].offsets["sum"] == plan.stages[0].offsets["b"]
     assert lifetimes(residual(outputs=("a", "sum")))["a"] == (0, 2)
 
 
 def test_sum_gets_its_own_block_when_both_operands_survive():
     graph = residual(outputs=("a", "b", "sum"))
     plan = memory.plan(graph)
-    assert len({plan.offsets[name] for name in ("a", "b", "sum")}) == 3
+    assert len({plan.stages[0].offsets[name] for name in ("a", "b", "sum")}) == 3
 
 
 def test_result_in_place_must_have_the_operands_size():
@@ -68,7 +68,7 @@ def test_result_in_place_must_have_the_operands_size():
     builder.feature_map("per_channel", (1, 4))
     builder.node("ADD", "sum", MAP, ADD, "per_channel", "x")
     plan = memory.plan(builder.build(("x", "per_channel"), ("sum",)))
-    assert plan.offsets["sum"] == plan.offsets["x"] != plan.offsets["per_channel"]
+    assert plan.stages[0].offsets["sum"] == plan.stages[0].offsets["x"] != plan.stages[0].offsets["per_channel"]
 
 
 def test_network_input_may_be_overwritten_by_its_last_reader():
@@ -76,7 +76,7 @@ def test_network_input_may_be_overwritten_by_its_last_reader():
     builder.feature_map("x", MAP)
     builder.node("RELU", "y", MAP, NoAttrs(), "x", like="x")
     plan = memory.plan(builder.build(("x",), ("y",)))
-    assert plan.offsets["y"] == plan.offsets["x"] == 0
+    assert plan.stages[0].offsets["y"] == plan.stages[0].offsets["x"] == 0
     assert plan.arena_bytes == 256
 
 
@@ -94,15 +94,16 @@ def reshaped(outputs: tuple[str, ...]) -> Graph:
 def test_view_shares_its_sources_block_and_keeps_it_alive():
     graph = reshaped(("y", "z"))
     plan = memory.plan(graph)
-    assert plan.offsets["view"] == plan.offsets["a"]
-    assert plan.offsets["y"] != plan.offsets["a"], "a is read again after the view: RELU must not overwrite it"
+    offsets = plan.stages[0].offsets
+    assert offsets["view"] == offsets["a"]
+    assert offsets["y"] != offsets["a"], "a is read again after the view: RELU must not overwrite it"
 
 
 @pytest.mark.parametrize("name", ["x", "a", "view", "y", "z"])
 def test_every_map_has_a_place_inside_the_arena(name):
     graph = reshaped(("y", "z"))
     plan = memory.plan(graph)
-    assert 0 <= plan.offsets[name] <= plan.arena_bytes - graph.tensors[name].bytes
+    assert 0 <= plan.stages[0].offsets[name] <= plan.arena_bytes - graph.tensors[name].bytes
 
 
 def test_output_that_is_the_input_stays_whole():
@@ -111,4 +112,4 @@ def test_output_that_is_the_input_stays_whole():
     builder.conv("x", "y", 4)
     assert lifetimes(builder.build(("x",), ("x", "y"))) == {"x": (0, 0), "y": (0, 0)}
     plan = memory.plan(builder.build(("x",), ("x", "y")))
-    assert plan.offsets["x"] != plan.offsets["y"]
+    assert plan.stages[0].offsets["x"] != plan.stages[0].offsets["y"]

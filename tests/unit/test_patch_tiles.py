@@ -33,7 +33,8 @@ def test_cut_points_are_where_one_map_is_alive(residual):
 def test_segments_need_cut_points_and_halo_rules(residual):
     assert segment(residual, 0, 3) == Segment(0, 3, "x", "c")
     assert segment(residual, 0, 2) is None  # a and b are both alive
-    assert segment(residual, 0, 4) is None  # the mean needs all of its input
+    assert segment(residual, 0, 4) == Segment(0, 4, "x", "d", tail=1)  # the mean adds up
+    assert segment(residual, 3, 4) is None  # nothing is left to cut into patches
     assert segment(residual, 2, 2) is None
 
 

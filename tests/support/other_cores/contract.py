@@ -10,7 +10,7 @@ import numpy as np
 
 from quantmcu_kit import emit
 from quantmcu_kit.ir.graph import Graph, Node, Port
-from quantmcu_kit.ir.plans import MemoryPlan
+from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
 from quantmcu_kit.memory.allocate import aligned
 from quantmcu_kit.memory.liveness import find_lifetimes
 from tests.ops.cases import as_int8
@@ -54,10 +54,13 @@ def _spread_out(graph: Graph) -> MemoryPlan:
     """Every block at a place of its own; the search for a small arena would take seconds for so many."""
     liveness = find_lifetimes(graph)
     ends = [0, *accumulate(aligned(block.size) for block in liveness.blocks)]
-    return MemoryPlan(
-        arena_bytes=ends[-1],
+    stage = StageMemory(
+        bytes=ends[-1],
         lower_bound_bytes=ends[-1],
         offsets={name: ends[index] for name, index in liveness.maps.items()},
         scratch={name: ends[index] for name, index in liveness.scratch.items()},
+        kept={},
+        sums=None,
         lifetimes=liveness.blocks,
     )
+    return MemoryPlan(arena_bytes=ends[-1], lower_bound_bytes=ends[-1], stages=(stage,))

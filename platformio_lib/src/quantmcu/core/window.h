@@ -2,19 +2,14 @@
 #ifndef QMCU_CORE_WINDOW_H
 #define QMCU_CORE_WINDOW_H
 
-#include "types.h"
+#include "part.h"
 
-/* Rows [top, bottom) and columns [left, right) of the input; never empty. */
-typedef struct {
-    int32_t top, bottom, left, right;
-} qmcu_window_t;
-
-/* The window of output pixel (oy, ox), clipped to the image. */
-static inline qmcu_window_t qmcu_window(qmcu_shape_t in, qmcu_size_t size, qmcu_size_t stride, qmcu_margin_t pad,
+/* The window of output pixel (oy, ox), clipped to the image; never empty. */
+static inline qmcu_region_t qmcu_window(qmcu_shape_t in, qmcu_size_t size, qmcu_size_t stride, qmcu_margin_t pad,
                                         int32_t oy, int32_t ox)
 {
     const int32_t y = oy * stride.h - pad.top, x = ox * stride.w - pad.left;
-    qmcu_window_t window;
+    qmcu_region_t window;
     window.top = y < 0 ? 0 : y;
     window.left = x < 0 ? 0 : x;
     window.bottom = y + size.h < in.h ? y + size.h : in.h;

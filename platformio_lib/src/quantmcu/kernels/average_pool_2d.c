@@ -14,34 +14,66 @@ static int32_t rounded_mean(int32_t sum, int32_t count)
     return (sum < 0 ? sum - half : sum + half) / count;
 }
 
-/* Channels [first, first + count) of one output pixel. */
-static void average(const qmcu_average_pool_2d_t *layer, const int8_t *in, qmcu_window_t window, int32_t first,
-                    int32_t count, int8_t *out)
+/* The means of sums over so many pixels. */
+static void divide(const qmcu_average_pool_2d_t *layer, const int32_t *sum, int32_t pixels, int32_t count, int8_t *out)
+{
+    const int32_t offset = layer->offset, low = layer->low, high = layer->high;
+    for (int32_t c = 0; c < count; ++c) {
+        const int32_t mean = rounded_mean(sum[c] + offset * pixels, pixels) - offset;
+        out[c] = qmcu_clamp_s8(mean, low, high);
+    }
+}
+
+/* Adds channels [first, first + count) of the pixels of a region. */
+static void accumulate(const qmcu_source_t *in, qmcu_region_t region, int32_t first, int32_t count, int32_t *sum)
+{
+    for (int32_t y = region.top; y < region.bottom; ++y) {
+        const int8_t *pixel = qmcu_source_pixel(in, y, region.left) + first;
+        for (int32_t x = region.left; x < region.right; ++x) {
+            qmcu_accumulate_s8(pixel, count, sum);
+            pixel += in->pixel_bytes;
+        }
+    }
+}
+
+/* One output pixel, from its window. */
+static void average(const qmcu_average_pool_2d_t *layer, const qmcu_source_t *in, qmcu_region_t window, int8_t *out)
 {
     const int32_t pixels = (window.bottom - window.top) * (window.right - window.left);
     int32_t sum[QMCU_CHANNEL_BLOCK];
-    memset(sum, 0, sizeof sum);
-    for (int32_t y = window.top; y < window.bottom; ++y) {
-        for (int32_t x = window.left; x < window.right; ++x) {
-            qmcu_accumulate_s8(in + ((ptrdiff_t)y * layer->in.w + x) * layer->in.c + first, count, sum);
-        }
+    for (int32_t first = 0; first < layer->in.c; first += QMCU_CHANNEL_BLOCK) {
+        const int32_t left = layer->in.c - first;
+        const int32_t count = left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK;
+        memset(sum, 0, sizeof sum);
+        accumulate(in, window, first, count, sum);
+        divide(layer, sum, pixels, count, out + first);
     }
-    for (int32_t c = 0; c < count; ++c) {
-        const int32_t mean = rounded_mean(sum[c] + layer->offset * pixels, pixels) - layer->offset;
-        out[first + c] = qmcu_clamp_s8(mean, layer->low, layer->high);
+}
+
+void qmcu_average_pool_2d_part(const qmcu_average_pool_2d_t *layer, const qmcu_part_t *part)
+{
+    const qmcu_region_t region = part->region;
+    for (int32_t oy = region.top; oy < region.bottom; ++oy) {
+        int8_t *out = qmcu_target_pixel(&part->out, oy, region.left);
+        for (int32_t ox = region.left; ox < region.right; ++ox) {
+            average(layer, &part->in, qmcu_window(layer->in, layer->window, layer->stride, layer->pad, oy, ox), out);
+            out += part->out.pixel_bytes;
+        }
     }
 }
 
 void qmcu_average_pool_2d(const qmcu_average_pool_2d_t *layer, const int8_t *in, int8_t *out)
 {
-    for (int32_t oy = 0; oy < layer->out.h; ++oy) {
-        for (int32_t ox = 0; ox < layer->out.w; ++ox) {
-            const qmcu_window_t window = qmcu_window(layer->in, layer->window, layer->stride, layer->pad, oy, ox);
-            for (int32_t first = 0; first < layer->in.c; first += QMCU_CHANNEL_BLOCK) {
-                const int32_t left = layer->in.c - first;
-                average(layer, in, window, first, left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK, out);
-            }
-            out += layer->out.c;
-        }
-    }
+    const qmcu_part_t part = qmcu_whole(layer->in, in, layer->out, out);
+    qmcu_average_pool_2d_part(layer, &part);
+}
+
+void qmcu_average_pool_2d_add(const qmcu_average_pool_2d_t *layer, const qmcu_part_t *part, int32_t *sum)
+{
+    accumulate(&part->in, part->region, 0, layer->in.c, sum);
+}
+
+void qmcu_average_pool_2d_end(const qmcu_average_pool_2d_t *layer, const int32_t *sum, int8_t *out)
+{
+    divide(layer, sum, layer->in.h * layer->in.w, layer->in.c, out);
 }

@@ -2,7 +2,7 @@
 #ifndef QMCU_KERNELS_CONCATENATION_H
 #define QMCU_KERNELS_CONCATENATION_H
 
-#include "../core/types.h"
+#include "../core/part.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,6 +18,10 @@ typedef struct {
 
 /* in: rows * row_bytes; out: the whole output, rows * out_row_bytes, no overlap with in. */
 void qmcu_concatenation(const qmcu_concatenation_t *layer, const int8_t *in, int8_t *out);
+
+/* The same for a part: of maps that are joined along their channels or, where qmcu_joined made the part, along rows or
+ * columns. */
+void qmcu_concatenation_part(const qmcu_concatenation_t *layer, const qmcu_part_t *part);
 
 #ifdef __cplusplus
 }

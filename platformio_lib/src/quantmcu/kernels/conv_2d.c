@@ -7,22 +7,25 @@
 #include "../primitives/primitives.h"
 
 /* Copies kernel.w pixels of input row y, from column x on, into window[kernel.w][in.c]. */
-static void gather_row(const qmcu_conv_2d_t *layer, const int8_t *in, int32_t y, int32_t x, int8_t *window)
+static void gather_row(const qmcu_conv_2d_t *layer, const qmcu_source_t *in, int32_t y, int32_t x, int8_t *window)
 {
     const int32_t width = layer->in.w, taps = layer->kernel.w, step = layer->dilation.w;
     const size_t channels = (size_t)layer->in.c;
-    const int8_t *row = in + (ptrdiff_t)y * width * layer->in.c;
     if (y < 0 || y >= layer->in.h) {
         memset(window, layer->in_zero, (size_t)taps * channels);
-    } else if (step == 1 && x >= 0 && x + taps <= width) {
-        memcpy(window, row + (ptrdiff_t)x * layer->in.c, (size_t)taps * channels);
-    } else {
-        for (int32_t tap = 0; tap < taps; ++tap, x += step, window += channels) {
-            if (x >= 0 && x < width) {
-                memcpy(window, row + (ptrdiff_t)x * layer->in.c, channels);
-            } else {
-                memset(window, layer->in_zero, channels);
-            }
+        return;
+    }
+    const int8_t *row = qmcu_source_row(in, y);
+    int32_t place = (x - in->left) * in->pixel_bytes; /* within the row */
+    if (step == 1 && x >= 0 && x + taps <= width && in->pixel_bytes == layer->in.c) {
+        memcpy(window, row + place, (size_t)taps * channels);
+        return;
+    }
+    for (int32_t tap = 0; tap < taps; ++tap, x += step, place += step * in->pixel_bytes, window += channels) {
+        if (x >= 0 && x < width) {
+            memcpy(window, row + place, channels);
+        } else {
+            memset(window, layer->in_zero, channels);
         }
     }
 }
@@ -35,7 +38,7 @@ static void multiply(const qmcu_conv_2d_t *layer, const int8_t *window, int32_t 
     for (int32_t first = 0; first < layer->out.c; first += QMCU_CHANNEL_BLOCK) {
         const int32_t left = layer->out.c - first;
         const int32_t count = left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK;
-        qmcu_matvec_s8(window, layer->weights + (ptrdiff_t)first * k, k, count, sum);
+        qmcu_matvec_s8(window, layer->weights + (ptrdiff_t)first * k, k, k, count, sum);
         for (int32_t c = 0; correction != 0 && c < count; ++c) {
             sum[c] -= correction;
         }
@@ -43,21 +46,42 @@ static void multiply(const qmcu_conv_2d_t *layer, const int8_t *window, int32_t 
     }
 }
 
-void qmcu_conv_2d(const qmcu_conv_2d_t *layer, const int8_t *in, int8_t *out, int8_t *window)
+/* The window of output pixel (oy, ox). */
+static void gather(const qmcu_conv_2d_t *layer, const qmcu_source_t *in, int32_t oy, int32_t ox, int8_t *window)
 {
-    const int32_t row_k = layer->kernel.w * layer->in.c, k = layer->kernel.h * row_k;
-    for (int32_t oy = 0; oy < layer->out.h; ++oy) {
-        for (int32_t ox = 0; ox < layer->out.w; ++ox) {
-            const int32_t y = oy * layer->stride.h - layer->pad.top, x = ox * layer->stride.w - layer->pad.left;
-            if (window == NULL) {
-                multiply(layer, in + ((ptrdiff_t)y * layer->in.w + x) * layer->in.c, k, out);
-            } else {
-                for (int32_t ky = 0; ky < layer->kernel.h; ++ky) {
-                    gather_row(layer, in, y + ky * layer->dilation.h, x, window + (ptrdiff_t)ky * row_k);
-                }
-                multiply(layer, window, k, out);
+    const int32_t x = ox * layer->stride.w - layer->pad.left;
+    int32_t y = oy * layer->stride.h - layer->pad.top;
+    for (int32_t ky = 0; ky < layer->kernel.h; ++ky) {
+        gather_row(layer, in, y, x, window);
+        y += layer->dilation.h;
+        window += layer->kernel.w * layer->in.c;
+    }
+}
+
+void qmcu_conv_2d_part(const qmcu_conv_2d_t *layer, const qmcu_part_t *part, int8_t *window)
+{
+    const int32_t left = part->region.left, right = part->region.right;
+    const int32_t k = layer->kernel.h * layer->kernel.w * layer->in.c;
+    const int32_t step = window == NULL ? layer->stride.w * part->in.pixel_bytes : 0;
+    for (int32_t oy = part->region.top; oy < part->region.bottom; ++oy) {
+        const int8_t *values = window;
+        if (window == NULL) {
+            values = qmcu_source_pixel(&part->in, oy * layer->stride.h, left * layer->stride.w);
+        }
+        int8_t *out = qmcu_target_pixel(&part->out, oy, left);
+        for (int32_t ox = left; ox < right; ++ox) {
+            if (window != NULL) {
+                gather(layer, &part->in, oy, ox, window);
             }
-            out += layer->out.c;
+            multiply(layer, values, k, out);
+            values += step;
+            out += part->out.pixel_bytes;
         }
     }
+}
+
+void qmcu_conv_2d(const qmcu_conv_2d_t *layer, const int8_t *in, int8_t *out, int8_t *window)
+{
+    const qmcu_part_t part = qmcu_whole(layer->in, in, layer->out, out);
+    qmcu_conv_2d_part(layer, &part, window);
 }

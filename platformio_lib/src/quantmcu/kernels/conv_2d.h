@@ -2,7 +2,7 @@
 #ifndef QMCU_KERNELS_CONV_2D_H
 #define QMCU_KERNELS_CONV_2D_H
 
-#include "../core/types.h"
+#include "../core/part.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +21,9 @@ typedef struct {
 /* in: in.h*in.w*in.c bytes; out: out.h*out.w*out.c bytes, no overlap with in.
  * window: scratch of kernel.h*kernel.w*in.c bytes; NULL for a 1x1 kernel without padding. */
 void qmcu_conv_2d(const qmcu_conv_2d_t *layer, const int8_t *in, int8_t *out, int8_t *window);
+
+/* The same for a part: the window has the size above, NULL where it may be. */
+void qmcu_conv_2d_part(const qmcu_conv_2d_t *layer, const qmcu_part_t *part, int8_t *window);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@
 
 /* One output pixel's channels [first, first + count). */
 typedef struct {
+    const qmcu_source_t *in;
     int32_t first, count;
     int32_t sum[QMCU_CHANNEL_BLOCK];
     int8_t padding[QMCU_CHANNEL_BLOCK];
@@ -21,9 +22,11 @@ static void add_taps(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, i
                      int32_t taps, block_t *block)
 {
     const int8_t *tap[TAPS];
-    for (int32_t t = 0; t < taps; ++t, x += layer->dilation.w) {
+    const int32_t step = layer->dilation.w * block->in->pixel_bytes;
+    int32_t place = (x - block->in->left) * block->in->pixel_bytes + block->first; /* within the row */
+    for (int32_t t = 0; t < taps; ++t, x += layer->dilation.w, place += step) {
         const int inside = row != NULL && x >= 0 && x < layer->in.w;
-        tap[t] = inside ? row + (ptrdiff_t)x * layer->in.c + block->first : block->padding;
+        tap[t] = inside ? row + place : block->padding;
     }
     qmcu_depthwise_s8(tap, taps, weights, layer->out.c, block->count, block->sum);
     for (int32_t t = 0; layer->weight_zero != 0 && t < taps; ++t) {
@@ -37,14 +40,14 @@ static void add_taps(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, i
 static void add_spread_tap(const qmcu_depthwise_conv_2d_t *layer, const int8_t *pixel, const int8_t *weights,
                            block_t *block)
 {
-    int32_t channel = block->first / layer->multiplier;
-    int32_t left = layer->multiplier - block->first % layer->multiplier;
+    const int32_t multiplier = layer->multiplier, weight_zero = layer->weight_zero, step = pixel != NULL ? 1 : 0;
+    const int8_t *value = pixel != NULL ? pixel + block->first / multiplier : block->padding;
+    int32_t left = multiplier - block->first % multiplier;
     for (int32_t c = 0; c < block->count; ++c) {
-        const int32_t value = pixel != NULL ? pixel[channel] : layer->in_zero;
-        block->sum[c] += value * (weights[c] - layer->weight_zero);
+        block->sum[c] += *value * (weights[c] - weight_zero);
         if (--left == 0) {
-            left = layer->multiplier;
-            ++channel;
+            left = multiplier;
+            value += step;
         }
     }
 }
@@ -61,14 +64,14 @@ static void add_row(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, in
             add_taps(layer, row, x, first_weight, left < TAPS ? left : TAPS, block);
         } else {
             const int inside = row != NULL && x >= 0 && x < layer->in.w;
-            add_spread_tap(layer, inside ? row + (ptrdiff_t)x * layer->in.c : NULL, first_weight, block);
+            const ptrdiff_t place = (ptrdiff_t)(x - block->in->left) * block->in->pixel_bytes;
+            add_spread_tap(layer, inside ? row + place : NULL, first_weight, block);
         }
     }
 }
 
 /* The output pixel whose window begins at input row y and column x. */
-static void convolve(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, int32_t y, int32_t x, block_t *block,
-                     int8_t *out)
+static void convolve(const qmcu_depthwise_conv_2d_t *layer, int32_t y, int32_t x, block_t *block, int8_t *out)
 {
     for (block->first = 0; block->first < layer->out.c; block->first += QMCU_CHANNEL_BLOCK) {
         const int32_t left = layer->out.c - block->first;
@@ -77,22 +80,31 @@ static void convolve(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, in
         memset(block->sum, 0, sizeof block->sum);
         for (int32_t ky = 0; ky < layer->kernel.h; ++ky) {
             const int32_t iy = y + ky * layer->dilation.h;
-            const int8_t *row = iy >= 0 && iy < layer->in.h ? in + (ptrdiff_t)iy * layer->in.w * layer->in.c : NULL;
+            const int8_t *row = iy >= 0 && iy < layer->in.h ? qmcu_source_row(block->in, iy) : NULL;
             add_row(layer, row, x, weights + (ptrdiff_t)ky * layer->kernel.w * layer->out.c, block);
         }
         qmcu_requant_s8(block->sum, &layer->requant, block->first, block->count, out + block->first);
     }
 }
 
-void qmcu_depthwise_conv_2d(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, int8_t *out)
+void qmcu_depthwise_conv_2d_part(const qmcu_depthwise_conv_2d_t *layer, const qmcu_part_t *part)
 {
+    const qmcu_region_t region = part->region;
     block_t block;
+    block.in = &part->in;
     memset(block.padding, layer->in_zero, sizeof block.padding);
-    for (int32_t oy = 0; oy < layer->out.h; ++oy) {
-        for (int32_t ox = 0; ox < layer->out.w; ++ox) {
-            convolve(layer, in, oy * layer->stride.h - layer->pad.top, ox * layer->stride.w - layer->pad.left, &block,
-                     out);
-            out += layer->out.c;
+    for (int32_t oy = region.top; oy < region.bottom; ++oy) {
+        const int32_t y = oy * layer->stride.h - layer->pad.top;
+        int8_t *out = qmcu_target_pixel(&part->out, oy, region.left);
+        for (int32_t ox = region.left; ox < region.right; ++ox) {
+            convolve(layer, y, ox * layer->stride.w - layer->pad.left, &block, out);
+            out += part->out.pixel_bytes;
         }
     }
+}
+
+void qmcu_depthwise_conv_2d(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, int8_t *out)
+{
+    const qmcu_part_t part = qmcu_whole(layer->in, in, layer->out, out);
+    qmcu_depthwise_conv_2d_part(layer, &part);
 }

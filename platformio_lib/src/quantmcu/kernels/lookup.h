@@ -2,7 +2,7 @@
 #ifndef QMCU_KERNELS_LOOKUP_H
 #define QMCU_KERNELS_LOOKUP_H
 
-#include "../core/types.h"
+#include "../core/part.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,6 +15,9 @@ typedef struct {
 
 /* in, out: count bytes; out may be in. */
 void qmcu_lookup(const qmcu_lookup_t *layer, const int8_t *in, int8_t *out);
+
+/* The same for a part of the map. */
+void qmcu_lookup_part(const qmcu_lookup_t *layer, const qmcu_part_t *part);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,7 @@
 #ifndef QMCU_KERNELS_MAX_POOL_2D_H
 #define QMCU_KERNELS_MAX_POOL_2D_H
 
-#include "../core/types.h"
+#include "../core/part.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,6 +17,9 @@ typedef struct {
 
 /* in: in.h*in.w*in.c bytes; out: out.h*out.w*out.c bytes, no overlap with in. */
 void qmcu_max_pool_2d(const qmcu_max_pool_2d_t *layer, const int8_t *in, int8_t *out);
+
+/* The same for a part of the output. */
+void qmcu_max_pool_2d_part(const qmcu_max_pool_2d_t *layer, const qmcu_part_t *part);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,7 @@
 #ifndef QMCU_KERNELS_PAD_H
 #define QMCU_KERNELS_PAD_H
 
-#include "../core/types.h"
+#include "../core/part.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,6 +15,9 @@ typedef struct {
 
 /* in: in.h*in.w*in.c bytes; out: out.h*out.w*out.c bytes, no overlap with in. */
 void qmcu_pad(const qmcu_pad_t *layer, const int8_t *in, int8_t *out);
+
+/* The same for a part of the output. */
+void qmcu_pad_part(const qmcu_pad_t *layer, const qmcu_part_t *part);
 
 #ifdef __cplusplus
 }

@@ -3,19 +3,35 @@
 
 #include <string.h>
 
-void qmcu_resize_nearest_neighbor(const qmcu_resize_nearest_neighbor_t *layer, const int8_t *in, int8_t *out)
+/* Columns [left, right) of an output row, each from its column of the input row that begins at in->left. */
+static void copy_pixels(const qmcu_resize_nearest_neighbor_t *layer, const qmcu_part_t *part, const int8_t *row,
+                        int8_t *out)
 {
-    const size_t pixel = (size_t)layer->in.c, out_row = pixel * (size_t)layer->out.w;
-    for (int32_t y = 0; y < layer->out.h; ++y) {
-        if (y > 0 && layer->rows[y] == layer->rows[y - 1]) {
-            memcpy(out, out - out_row, out_row);
-            out += out_row;
-            continue;
-        }
-        const int8_t *row = in + (ptrdiff_t)layer->rows[y] * layer->in.w * layer->in.c;
-        for (int32_t x = 0; x < layer->out.w; ++x) {
-            memcpy(out, row + (ptrdiff_t)layer->columns[x] * layer->in.c, pixel);
-            out += pixel;
+    const int32_t left = part->in.left, pixel_bytes = part->in.pixel_bytes;
+    const size_t channels = (size_t)layer->in.c;
+    for (int32_t x = part->region.left; x < part->region.right; ++x) {
+        memcpy(out, row + (layer->columns[x] - left) * pixel_bytes, channels);
+        out += part->out.pixel_bytes;
+    }
+}
+
+void qmcu_resize_nearest_neighbor_part(const qmcu_resize_nearest_neighbor_t *layer, const qmcu_part_t *part)
+{
+    const qmcu_region_t region = part->region;
+    const int contiguous = part->out.pixel_bytes == layer->in.c;
+    const int32_t row_bytes = (region.right - region.left) * layer->in.c;
+    for (int32_t y = region.top; y < region.bottom && row_bytes > 0; ++y) {
+        int8_t *out = qmcu_target_pixel(&part->out, y, region.left);
+        if (contiguous && y > region.top && layer->rows[y] == layer->rows[y - 1]) {
+            memcpy(out, qmcu_target_pixel(&part->out, y - 1, region.left), (size_t)row_bytes);
+        } else {
+            copy_pixels(layer, part, qmcu_source_row(&part->in, layer->rows[y]), out);
         }
     }
+}
+
+void qmcu_resize_nearest_neighbor(const qmcu_resize_nearest_neighbor_t *layer, const int8_t *in, int8_t *out)
+{
+    const qmcu_part_t part = qmcu_whole(layer->in, in, layer->out, out);
+    qmcu_resize_nearest_neighbor_part(layer, &part);
 }

@@ -3,7 +3,7 @@
 #ifndef QMCU_KERNELS_RESIZE_NEAREST_NEIGHBOR_H
 #define QMCU_KERNELS_RESIZE_NEAREST_NEIGHBOR_H
 
-#include "../core/types.h"
+#include "../core/part.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,6 +17,9 @@ typedef struct {
 
 /* in: in.h * in.w * in.c bytes; out: out.h * out.w * out.c bytes, no overlap with in. */
 void qmcu_resize_nearest_neighbor(const qmcu_resize_nearest_neighbor_t *layer, const int8_t *in, int8_t *out);
+
+/* The same for a part of the output. */
+void qmcu_resize_nearest_neighbor_part(const qmcu_resize_nearest_neighbor_t *layer, const qmcu_part_t *part);
 
 #ifdef __cplusplus
 }

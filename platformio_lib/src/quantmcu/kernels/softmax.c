@@ -52,3 +52,13 @@ void qmcu_softmax(const qmcu_softmax_t *layer, const int8_t *in, int8_t *out)
         out += layer->depth;
     }
 }
+
+void qmcu_softmax_part(const qmcu_softmax_t *layer, const qmcu_part_t *part)
+{
+    const qmcu_region_t region = part->region;
+    for (int32_t y = region.top; y < region.bottom; ++y) {
+        for (int32_t x = region.left; x < region.right; ++x) {
+            softmax_row(layer, qmcu_source_pixel(&part->in, y, x), qmcu_target_pixel(&part->out, y, x));
+        }
+    }
+}

@@ -2,7 +2,7 @@
 #ifndef QMCU_KERNELS_SOFTMAX_H
 #define QMCU_KERNELS_SOFTMAX_H
 
-#include "../core/types.h"
+#include "../core/part.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,6 +17,9 @@ typedef struct {
 
 /* in, out: rows * depth bytes; out has scale 1/256 and zero-point -128; out may be in. */
 void qmcu_softmax(const qmcu_softmax_t *layer, const int8_t *in, int8_t *out);
+
+/* The same for a part of a map whose channels are the values of one softmax. */
+void qmcu_softmax_part(const qmcu_softmax_t *layer, const qmcu_part_t *part);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,123 @@
+/* patch.c: moves pixels between tiles and the rows that are kept for the patches below. */
+#include "patch.h"
+
+#include <string.h>
+
+static int32_t larger(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+static int32_t smaller(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
+static const qmcu_span_t *rows_of(const qmcu_patch_t *patch, int32_t step, int32_t map)
+{
+    return patch->segment->rows + (ptrdiff_t)step * patch->segment->map_count + map;
+}
+
+static const qmcu_span_t *columns_of(const qmcu_patch_t *patch, int32_t step, int32_t map)
+{
+    return patch->segment->columns + (ptrdiff_t)step * patch->segment->map_count + map;
+}
+
+qmcu_target_t qmcu_target(const qmcu_patch_t *patch, int32_t map)
+{
+    const qmcu_map_t *m = patch->segment->maps + map;
+    const int32_t first = rows_of(patch, patch->row, map)->first;
+    const int is_ring = patch->segment->column_steps == 1; /* rows stay where they are */
+    qmcu_target_t target;
+    target.data = patch->arena + m->tile;
+    target.row_bytes = (int32_t)m->tile_columns * m->channels;
+    target.pixel_bytes = m->channels;
+    target.top = is_ring ? first - first % m->tile_rows : first;
+    target.left = columns_of(patch, patch->column, map)->first;
+    target.rows = m->tile_rows;
+    target.channels = m->channels;
+    return target;
+}
+
+qmcu_source_t qmcu_source(const qmcu_patch_t *patch, int32_t map)
+{
+    const qmcu_target_t target = qmcu_target(patch, map);
+    const qmcu_source_t source = {target.data, target.row_bytes, target.pixel_bytes,
+                                  target.top,  target.left,      target.rows};
+    return source;
+}
+
+qmcu_region_t qmcu_region(const qmcu_patch_t *patch, int32_t map)
+{
+    const qmcu_span_t *rows = rows_of(patch, patch->row, map), *columns = columns_of(patch, patch->column, map);
+    const qmcu_region_t region = {rows->start, rows->end, columns->start, columns->end};
+    return region;
+}
+
+qmcu_part_t qmcu_part(const qmcu_patch_t *patch, int32_t in, int32_t out)
+{
+    const qmcu_source_t source = qmcu_source(patch, in);
+    const qmcu_part_t part = {qmcu_region(patch, out), source, source, qmcu_target(patch, out)};
+    return part;
+}
+
+/* Moves the columns that the tile holds already to where this patch has them. */
+static void shift(const qmcu_patch_t *patch, int32_t map)
+{
+    const qmcu_map_t *m = patch->segment->maps + map;
+    const qmcu_span_t *rows = rows_of(patch, patch->row, map);
+    const int32_t by = columns_of(patch, patch->column, map)->first - columns_of(patch, patch->column - 1, map)->first;
+    const int32_t stay = m->tile_columns - by; /* columns */
+    if (by <= 0 || stay <= 0) {
+        return;
+    }
+    int8_t *row = patch->arena + m->tile;
+    for (int32_t y = rows->first; y < rows->end; ++y) {
+        memmove(row, row + (ptrdiff_t)by * m->channels, (size_t)stay * m->channels);
+        row += (ptrdiff_t)m->tile_columns * m->channels;
+    }
+}
+
+/* Copies a region of a map between its tile and its kept rows, into the tile or out of it. */
+static void move(const qmcu_patch_t *patch, int32_t map, qmcu_region_t region, int into_tile)
+{
+    const qmcu_map_t *m = patch->segment->maps + map;
+    const qmcu_target_t tile = qmcu_target(patch, map);
+    if (region.left >= region.right) {
+        return;
+    }
+    const size_t bytes = (size_t)(region.right - region.left) * m->channels;
+    for (int32_t y = region.top; y < region.bottom; ++y) {
+        const ptrdiff_t pixel = (ptrdiff_t)(y % m->kept_rows) * m->width + region.left;
+        int8_t *kept = patch->arena + m->kept + pixel * m->channels;
+        int8_t *in_tile = qmcu_target_pixel(&tile, y, region.left);
+        memcpy(into_tile ? in_tile : kept, into_tile ? kept : in_tile, bytes);
+    }
+}
+
+void qmcu_enter(const qmcu_patch_t *patch, int32_t map)
+{
+    if (patch->segment->keeps_columns && patch->column > 0) {
+        shift(patch, map);
+    }
+    if (patch->segment->maps[map].kept_rows != 0) {
+        qmcu_region_t region = qmcu_region(patch, map);
+        region.bottom = region.top;
+        region.top = rows_of(patch, patch->row, map)->first;
+        move(patch, map, region, 1);
+    }
+}
+
+void qmcu_leave(const qmcu_patch_t *patch, int32_t map)
+{
+    const int32_t row = patch->row, column = patch->column;
+    if (patch->segment->maps[map].kept_rows != 0 && row + 1 < patch->segment->row_steps) {
+        qmcu_region_t region = qmcu_region(patch, map);
+        region.top = larger(rows_of(patch, row + 1, map)->first, region.top);
+        region.left = columns_of(patch, column, map)->first;
+        if (column + 1 < patch->segment->column_steps) {
+            region.right = smaller(columns_of(patch, column + 1, map)->first, region.right);
+        }
+        move(patch, map, region, 0);
+    }
+}

@@ -1,0 +1,307 @@
+"""Stages of a schedule as the generated C shows them: statements for layers, and tables and a function for patches."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from quantmcu_kit.emit.constants import Constant
+from quantmcu_kit.emit.layers import Call, Layer
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
+from quantmcu_kit.ir.schedule import HaloMode, PatchedMap, Patches, Schedule, Span, Stage
+from quantmcu_kit.ops.table import TABLE
+
+_LINE = 119
+_KEEPS = {
+    HaloMode.RECOMPUTE: "each patch computes its own halo",
+    HaloMode.REUSE_ROWS: "rows are kept for the patches below",
+    HaloMode.REUSE: "rows and columns are kept, nothing is computed twice",
+}
+
+
+def at(offset: int) -> str:
+    """An address in the arena."""
+    return f"arena + {offset}" if offset else "arena"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A map between two stages that moves to where the next one wants it."""
+
+    source: int
+    target: int
+    bytes: int
+
+    @property
+    def statement(self) -> str:
+        """The move in C."""
+        return f"memmove({at(self.target)}, {at(self.source)}, {self.bytes});"
+
+
+@dataclass(frozen=True, eq=False)
+class WholeStage:
+    """Layers that run one after another.
+
+    Attributes:
+        statements: one line per kernel call, with the trace hook in a column of its own.
+    """
+
+    layers: tuple[Layer, ...]
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Layers that run patch by patch: a function for one row of patches, and what stands around it.
+
+    Attributes:
+        index: position among the segments, part of the names in C.
+        layers: all of them, the reduction at the end included.
+        stage, memory: what it is made of.
+    """
+
+    index: int
+    graph: Graph
+    layers: tuple[Layer, ...]
+    stage: Stage
+    memory: StageMemory
+
+    @property
+    def name(self) -> str:
+        """Prefix of its identifiers."""
+        return f"segment_{self.index}"
+
+    @property
+    def patches(self) -> Patches:
+        """Grid, mode and maps."""
+        return self.stage.patches
+
+    @property
+    def rows(self) -> int:
+        """Rows of patches."""
+        return self.patches.grid.rows
+
+    @property
+    def columns(self) -> int:
+        """Patches in a row."""
+        return self.patches.grid.columns
+
+    @property
+    def pulls_input(self) -> bool:
+        """Whether the network's input is asked for, patch by patch."""
+        return self.patches.pulls_input
+
+    @property
+    def keeps_columns(self) -> int:
+        """1 where tiles keep columns."""
+        return int(self.patches.mode.keeps_columns)
+
+    @property
+    def comment(self) -> str:
+        """What it is, above its tables."""
+        first, last = self.layers[0].index, self.layers[-1].index
+        size = self.patches.maps[-1].held if not self.patches.accumulates else None
+        cut = self.patches.maps[-1]
+        height, width = cut.rows[-1].end, cut.columns[-1].end
+        lines = [
+            f"Segment {self.index}: layers {first:02d} to {last:02d} in {self.patches.grid} patches of a "
+            f"{height}x{width} map; {_KEEPS[self.patches.mode]}."
+        ]
+        if size is None:
+            lines.append("The last layer adds up the pixels of all patches.")
+        if self.pulls_input:
+            lines.append("Its input is not in the arena: each patch asks for the pixels that are new.")
+        return "/* " + "\n * ".join(line for text in lines for line in textwrap.wrap(text, 115)) + " */"
+
+    @property
+    def map_rows(self) -> tuple[str, ...]:
+        """A qmcu_map_t per map, with a comment."""
+        return tuple(self._map_row(index, entry) for index, entry in enumerate(self.patches.maps))
+
+    def _map_row(self, index: int, entry: PatchedMap) -> str:
+        _, height, width, channels = self.graph.tensors[entry.tensor].shape
+        tile, kept = self.memory.offsets[entry.tensor], self.memory.kept.get(entry.tensor, 0)
+        held = entry.held
+        what = "all of" if (held.h, held.w) == (height, width) else f"{held.h}x{held.w} of"
+        fields = f"{{{tile}, {kept}, {held.h}, {held.w}, {width}, {channels}, {entry.kept_rows}}},"
+        rows = f", {entry.kept_rows} rows kept" if entry.kept_rows else ""
+        return f"{fields:<44} /* {index}: {what} {height}x{width}x{channels}{rows} */"
+
+    @property
+    def row_spans(self) -> tuple[str, ...]:
+        """The spans of all maps, per row of patches."""
+        return _span_rows([entry.rows for entry in self.patches.maps])
+
+    @property
+    def column_spans(self) -> tuple[str, ...]:
+        """The spans of all maps, per patch in a row."""
+        return _span_rows([entry.columns for entry in self.patches.maps])
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {entry.tensor: index for index, entry in enumerate(self.patches.maps)}
+
+    @property
+    def entry_statements(self) -> tuple[str, ...]:
+        """What makes room for the input, where it is pulled."""
+        return self._enter(self.patches.input) if self.pulls_input else ()
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The body of the loop over the patches of a row: a few lines per layer."""
+        return tuple(line for layer in self._tiled for line in self._tiled_lines(layer))
+
+    @property
+    def begin_statements(self) -> tuple[str, ...]:
+        """What runs before the first patch."""
+        if not self.patches.accumulates:
+            return ()
+        return (f"memset({at(self.memory.sums)}, 0, {self._sum_bytes});",)
+
+    @property
+    def run_statements(self) -> tuple[str, ...]:
+        """All rows of patches, unless they run while the input is read, and what is left after them."""
+        return (*(() if self.pulls_input else self._row_loop), *self._end_statements)
+
+    @property
+    def _row_loop(self) -> tuple[str, ...]:
+        return (
+            f"for (int32_t row = 0; row < {self.rows}; ++row) {{",
+            f"    {self.name}_row(arena, row);",
+            "}",
+        )
+
+    @property
+    def _end_statements(self) -> tuple[str, ...]:
+        if not self.patches.accumulates:
+            return ()
+        layer = self.layers[-1]
+        call = layer.calls[0]
+        output = at(layer.output_offset)
+        return (
+            f"qmcu_{call.kernel}_end(&k{call.label}, {self._sums}, {output});"
+            f" TRACE({layer.index}, {layer.output_offset}, {layer.output_bytes});",
+        )
+
+    @property
+    def _sums(self) -> str:
+        return f"(int32_t *)(void *)({at(self.memory.sums)})" if self.memory.sums else "(int32_t *)(void *)arena"
+
+    @property
+    def _sum_bytes(self) -> int:
+        node = self.layers[-1].node
+        inputs, output = self.graph.input_tensors(node), self.graph.tensors[node.output]
+        return 4 * TABLE[node.op].sums(node.attrs, inputs, output)
+
+    @property
+    def _tiled(self) -> tuple[Layer, ...]:
+        return tuple(layer for layer in self.layers if layer.node.output in self._positions)
+
+    def _tiled_lines(self, layer: Layer) -> Iterator[str]:
+        node = layer.node
+        yield from self._enter(node.output)
+        for call in layer.calls:
+            yield from self._part_lines(call, node.output)
+            scratch = ""
+            if call.scratch_bytes is not None:
+                scratch = f", {at(layer.scratch_offset)}" if call.scratch_bytes else ", NULL"
+            yield f"qmcu_{call.kernel}_part(&k{call.label}, &part{scratch});"
+        yield f"TRACE_PART({layer.index}, &part);"
+        if layer is self._tiled[-1] and self.patches.accumulates:
+            yield from self._accumulate_lines(node.output)
+        for entry in self.patches.maps:
+            if entry.last_node == layer.index and entry.kept_rows:
+                yield f"qmcu_leave(&patch, {self._positions[entry.tensor]});"
+
+    def _enter(self, tensor: str) -> tuple[str, ...]:
+        entry = self.patches.by_tensor[tensor]
+        moves = entry.kept_rows or (entry.stays and self.columns > 1 and self._is_tile(entry))
+        return (f"qmcu_enter(&patch, {self._positions[tensor]});",) if moves else ()
+
+    def _is_tile(self, entry: PatchedMap) -> bool:
+        """Whether the map is not one of the ends that lie in the arena as a whole."""
+        return entry.tensor != self.patches.output and (self.pulls_input or entry.tensor != self.patches.input)
+
+    def _part_lines(self, call: Call, output: str) -> Iterator[str]:
+        """What sets ``part`` up for a call: from its first map, with the operands put right."""
+        maps = [operand for operand in call.operands if not isinstance(operand, Constant)]
+        yield f"part = qmcu_part(&patch, {self._positions[maps[0].name]}, {self._positions[output]});"
+        for slot, operand in zip(("in", "other"), call.operands, strict=False):
+            if isinstance(operand, Constant):
+                yield f"part.{slot} = qmcu_constant({operand.name});"
+            elif self._is_spread(operand.shape, output) and len(call.operands) > 1:
+                position = self._positions[operand.name]
+                yield f"part.{slot} = qmcu_constant(qmcu_source(&patch, {position}).data);"
+            elif operand is not maps[0]:
+                yield f"part.{slot} = qmcu_source(&patch, {self._positions[operand.name]});"
+
+    def _is_spread(self, shape: tuple[int, ...], output: str) -> bool:
+        """Whether an operand has one pixel for all of the output."""
+        return shape[1:3] == (1, 1) and self.graph.tensors[output].shape[1:3] != (1, 1)
+
+    def _accumulate_lines(self, tensor: str) -> Iterator[str]:
+        call = self.layers[-1].calls[0]
+        position = self._positions[tensor]
+        width = f", {self.graph.tensors[tensor].shape[2]}" if call.kernel == "fully_connected" else ""
+        yield f"part = qmcu_part(&patch, {position}, {position});"
+        yield f"qmcu_{call.kernel}_add(&k{call.label}, &part{width}, {self._sums});"
+
+
+def _span_rows(maps: Sequence[tuple[Span, ...]]) -> tuple[str, ...]:
+    """Initialisers {first, start, end} of all maps, step by step, in lines; one map after another within a step."""
+    lines: list[str] = []
+    for step in zip(*maps, strict=True):
+        text = ", ".join(f"{{{span.first}, {span.start}, {span.end}}}" for span in step) + ","
+        lines += textwrap.wrap(text, _LINE - 4, break_on_hyphens=False)
+    return tuple(lines)
+
+
+def build_stages(
+    graph: Graph, schedule: Schedule, memory: MemoryPlan, layers: Sequence[Layer]
+) -> tuple[WholeStage | Segment, ...]:
+    """The stages in order."""
+    stages: list[WholeStage | Segment] = []
+    segments = 0
+    for stage, places in zip(schedule.stages, memory.stages, strict=True):
+        own = tuple(layers[stage.start : stage.end])
+        if stage.patches is None:
+            stages.append(WholeStage(own, _whole_statements(own, places)))
+        else:
+            stages.append(Segment(segments, graph, own, stage, places))
+            segments += 1
+    return tuple(stages)
+
+
+def build_moves(graph: Graph, schedule: Schedule, memory: MemoryPlan) -> tuple[Move | None, ...]:
+    """Per stage, the move of the map that it begins with; None where it lies right."""
+    moves: list[Move | None] = [None]
+    for before, left, right in zip(schedule.stages, memory.stages, memory.stages[1:], strict=False):
+        tensor = graph.nodes[before.end - 1].output
+        assert tensor in right.offsets, "one map passes between two stages"
+        source, target = left.offsets[tensor], right.offsets[tensor]
+        moves.append(Move(source, target, graph.tensors[tensor].bytes) if source != target else None)
+    return tuple(moves[: len(schedule.stages)])
+
+
+def _whole_statements(layers: Sequence[Layer], memory: StageMemory) -> tuple[str, ...]:
+    calls = [(_statement(call, layer, memory), call, layer) for layer in layers for call in layer.calls]
+    width = max((len(statement) for statement, _, _ in calls), default=0)
+    return tuple(
+        f"{statement:<{width}} TRACE({layer.index}, {layer.output_offset}, {layer.output_bytes});"
+        if call is layer.calls[-1]
+        else statement
+        for statement, call, layer in calls
+    )
+
+
+def _statement(call: Call, layer: Layer, memory: StageMemory) -> str:
+    arguments = [f"&k{call.label}"]
+    for operand in call.operands:
+        arguments.append(operand.name if isinstance(operand, Constant) else at(memory.offsets[operand.name]))
+    arguments.append(at(layer.output_offset))
+    if call.scratch_bytes is not None:
+        arguments.append(at(layer.scratch_offset) if call.scratch_bytes else "NULL")
+    return f"qmcu_{call.kernel}({', '.join(arguments)});"

@@ -1,0 +1,127 @@
+"""Random networks in random patches: the generated C, in the stated arena, equals the network run as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from quantmcu_kit import passes, tflite
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.schedule import Grid, HaloMode, Schedule, Stage
+from quantmcu_kit.ops.halo import map_size
+from quantmcu_kit.ops.interpret import Interpreter
+from quantmcu_kit.patch.lay_out import lay_out_segment
+from quantmcu_kit.patch.segment import cut_points, segment
+from tests.support.networks import VALID, Network
+from tests.support.patched_program import WAYS, Case, PatchedProgram
+from tests.support.random_networks import random_maps
+
+CASES = 120
+
+
+@st.composite
+def random_cases(draw) -> Case:
+    """A network cut into up to three stages, each whole or in patches of a random grid and mode."""
+    graph = draw(random_maps(8, reduces=True))
+    cuts = [index for index, name in enumerate(cut_points(graph)) if name is not None]
+    inner = cuts[1:-1]
+    limits = sorted(draw(st.sets(st.sampled_from(inner), max_size=2))) if inner else []
+    pulls = draw(st.booleans())
+    stages = []
+    for start, end in zip([0, *limits], [*limits, cuts[-1]], strict=True):
+        stages.append(draw(random_stage(graph, start, end, pulls)))
+    assume(any(stage.patches for stage in stages))
+    merged = [stages[0]]
+    for stage in stages[1:]:
+        if stage.patches is None and merged[-1].patches is None:
+            merged[-1] = Stage(merged[-1].start, stage.end, None)
+        else:
+            merged.append(stage)
+    return Case(graph, Schedule(tuple(merged)))
+
+
+@st.composite
+def random_stage(draw, graph: Graph, start: int, end: int, pulls: bool) -> Stage:
+    """Nodes [start, end) in patches where that is possible, mostly."""
+    piece = segment(graph, start, end)
+    if piece is None or draw(st.integers(0, 5)) == 0:
+        return Stage(start, end, None)
+    size = map_size(graph.tensors[piece.cut_map(graph)])
+    grid = Grid(draw(st.integers(1, min(size.h, 9))), draw(st.integers(1, min(size.w, 9))))
+    mode = draw(st.sampled_from(HaloMode))
+    return Stage(start, end, lay_out_segment(graph, piece, grid, mode, is_pulled=pulls and start == 0))
+
+
+def collected(count: int) -> list[Case]:
+    """The same cases every time."""
+    cases: list[Case] = []
+
+    @settings(
+        max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(random_cases())
+    def collect(case):
+        cases.append(case)
+
+    collect()
+    return cases[:count]
+
+
+def lagging_readers() -> Graph:
+    """The add reads t1 long after the convolution has: rows and columns stay until both have read them."""
+    network = Network()
+    network.map("x", (1, 13, 5, 1))
+    network.conv("x", "t1", 4, kernel=1, stride=2)
+    network.pad("t1", "t2", [(0, 0), (2, 0), (0, 0), (0, 0)])
+    network.conv("t2", "t3", 4, kernel=5)
+    network.conv("t3", "t4", 4, kernel=3, padding=VALID)
+    network.pad("t4", "t5", [(0, 0), (0, 0), (1, 1), (0, 0)])
+    network.add("t5", "t1", "t6")
+    return passes.run_all(tflite.load(network.build(["x"], ["t6"]), name="lagging"))
+
+
+def in_pixels(graph: Graph) -> Iterator[Case]:
+    """All of a network as one segment in patches of one pixel, in every mode."""
+    piece = segment(graph, 0, len(graph.nodes))
+    size = map_size(graph.tensors[piece.cut_map(graph)])
+    for mode in HaloMode:
+        for pulls in (False, True):
+            patches = lay_out_segment(graph, piece, Grid(size.h, size.w), mode, is_pulled=pulls)
+            yield Case(graph, Schedule((Stage(0, len(graph.nodes), patches),)))
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return [*in_pixels(lagging_readers()), *collected(CASES)]
+
+
+@pytest.fixture(scope="module")
+def program(cases, tmp_path_factory):
+    return PatchedProgram(cases, tmp_path_factory.mktemp("patched"))
+
+
+def test_code_in_patches_equals_the_whole(cases, program):
+    rng = np.random.default_rng(0)
+    for index, case in enumerate(cases):
+        name = case.graph.inputs[0].tensor
+        x = rng.integers(-128, 128, case.graph.tensors[name].shape).astype(np.int8)
+        (expected,) = Interpreter(case.graph, integer=True).run({name: x}).values()
+        for way, called in enumerate(WAYS):
+            np.testing.assert_array_equal(program.run(index, x, way), expected, err_msg=f"case {index}, {called}")
+
+
+def test_cases_cover_what_they_are_to_cover(cases):
+    patched = [stage.patches for case in cases for stage in case.schedule.stages if stage.patches]
+    assert len(cases) >= 100
+    assert {patches.mode for patches in patched} == set(HaloMode)
+    assert any(patches.pulls_input for patches in patched)
+    assert any(patches.accumulates for patches in patched)
+    assert any(len(case.schedule.stages) == 3 for case in cases)
+    assert any(patches.grid.rows > 1 and patches.grid.columns == 1 for patches in patched)
+    ops = {node.op for case in cases for node in case.graph.nodes}
+    assert ops >= {"CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "ADD", "MUL", "CONCATENATION", "PAD"}
+    assert ops >= {"MEAN", "FULLY_CONNECTED", "RESIZE_NEAREST_NEIGHBOR"}

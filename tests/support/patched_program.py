@@ -1,0 +1,137 @@
+"""Many small networks, each by a schedule of its own, as one C program, with sanitizers where these work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from quantmcu_kit import emit, memory
+from quantmcu_kit.emit.runtime_files import runtime_root
+from quantmcu_kit.host_compiler import Compiler, find_compiler, sanitizer_flags, sanitizers
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import MemoryPlan
+from quantmcu_kit.ir.schedule import Schedule
+
+_TIMEOUT = 60  # seconds for one run
+WAYS = ("run_quantized", "run_rows", "push_row")
+_MAIN = """#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+{includes}
+static int8_t input[1 << 16], output[1 << 16];
+{readers}
+int main(int argc, char **argv)
+{{
+    const int index = argc > 1 ? atoi(argv[1]) : -1, way = argc > 2 ? atoi(argv[2]) : -1;
+    int status = 99;
+    switch (index) {{
+{cases}
+    }}
+    return status;
+}}
+"""
+_READER = """
+static int read_{name}(void *context, int32_t row, int32_t column, int32_t columns, int8_t *pixels)
+{{
+    const int32_t c = {macro}_INPUT_CHANNELS;
+    memcpy(pixels, (const int8_t *)context + (row * {macro}_INPUT_WIDTH + column) * c, (size_t)(columns * c));
+    return 0;
+}}
+
+static int run_{name}(int way)
+{{
+    static {name}_push_t push;
+    void *const arena = aligned_alloc({macro}_ARENA_ALIGNMENT, {macro}_ARENA_BYTES);
+    int status;
+    memset(arena, 0x5A, {macro}_ARENA_BYTES);
+    memset(&push, 0x5A, sizeof push);
+    if (fread(input, 1, {macro}_INPUT_BYTES, stdin) != {macro}_INPUT_BYTES) {{
+        return 98;
+    }}
+    if (way == 0) {{
+        status = {name}_run_quantized_in_arena(arena, {macro}_ARENA_BYTES, input, output);
+    }} else if (way == 1) {{
+        status = {name}_run_rows_in_arena(arena, {macro}_ARENA_BYTES, read_{name}, input, output);
+    }} else {{
+        {name}_push_begin(&push);
+        status = {macro}_MORE;
+        for (int32_t row = 0; row < {macro}_INPUT_HEIGHT && status == {macro}_MORE; ++row) {{
+            const int32_t bytes = {macro}_INPUT_WIDTH * {macro}_INPUT_CHANNELS;
+            status = {name}_push_row_in_arena(arena, {macro}_ARENA_BYTES, &push, input + row * bytes, output);
+        }}
+    }}
+    fwrite(output, 1, {macro}_OUTPUT_BYTES, stdout);
+    free(arena);
+    return status;
+}}
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A network of one input and one output, and how it runs."""
+
+    graph: Graph
+    schedule: Schedule
+
+
+class PatchedProgram:
+    """Cases compiled as one program. ``plans`` holds the memory plan of each."""
+
+    def __init__(self, cases: Sequence[Case], folder: Path) -> None:
+        self._cases = cases
+        self._program = folder / "program.exe"
+        self.plans: list[MemoryPlan] = [memory.plan(case.graph, case.schedule) for case in cases]
+        sources = sorted((runtime_root() / "src" / "quantmcu").rglob("*.c"))
+        for index, (case, plan) in enumerate(zip(cases, self.plans, strict=True)):
+            name = f"n{index}"
+            files = emit.render(case.graph, plan, name=name, board="nano33ble", schedule=case.schedule)
+            for path in (f"src/{name}.h", f"src/{name}/{name}.c", f"src/{name}/weights.h", f"src/{name}/weights.c"):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_text(files[path])
+            sources += [folder / f"src/{name}/{name}.c", folder / f"src/{name}/weights.c"]
+        (folder / "main.c").write_text(_main([f"n{index}" for index in range(len(cases))]))
+        _build([*sources, folder / "main.c"], folder, self._program)
+
+    def run(self, index: int, x: np.ndarray, way: int = 0) -> np.ndarray:
+        """int8 output of case ``index`` for an int8 input [1, ...] by one of :data:`WAYS`; a finding is an error."""
+        result = subprocess.run(
+            [self._program, str(index), str(way)], input=x.tobytes(), capture_output=True, timeout=_TIMEOUT
+        )
+        assert result.returncode == 0, result.stderr.decode(errors="replace")[:2000] or result.returncode
+        graph = self._cases[index].graph
+        return np.frombuffer(result.stdout, np.int8).reshape(graph.tensors[graph.outputs[0].tensor].shape)
+
+
+def _main(names: Sequence[str]) -> str:
+    return _MAIN.format(
+        includes="".join(f'#include "{name}.h"\n' for name in names),
+        readers="".join(_READER.format(name=name, macro=name.upper()) for name in names),
+        cases="".join(f"    case {index}: status = run_{name}(way); break;\n" for index, name in enumerate(names)),
+    )
+
+
+def _build(sources: Sequence[Path], folder: Path, program: Path) -> None:
+    """Each source by itself, several at a time."""
+    compiler = find_compiler()
+    flags = ["-std=c11", "-O1", "-g1", "-I", str(runtime_root() / "src"), "-I", str(folder / "src")]
+    flags += sanitizer_flags(sanitizers(compiler))
+
+    def compile_one(numbered: tuple[int, Path]) -> Path:
+        index, source = numbered
+        return _object(compiler, source, flags, folder / f"{index}.o")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compile_one, enumerate(sources)))
+    compiler.compile(objects, flags, program)
+
+
+def _object(compiler: Compiler, source: Path, flags: Sequence[str], target: Path) -> Path:
+    compiler.compile([source], [*flags, "-c"], target)
+    return target
