@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench-exact bench-int8 bench-host bench-boards bench-latency bench-code-size fuzz retrain clean
+.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-boards bench-latency bench-code-size fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -38,6 +38,10 @@ bench-int8: .venv/installed-test  ## accuracy of float against int8, every float
 
 bench-host: .venv/installed-test  ## seconds of a build, of the Python reference and of the host library
 	.venv/bin/python -m tests.bench.host
+
+bench-memory: .venv/installed-test  ## RAM against work of plans in patches, beside published ones and for every network
+	.venv/bin/python -m tests.bench.memory
+	.venv/bin/python -m tests.bench.memory --real
 
 bench-boards: .venv/installed-test  ## every network on an emulated Arduino Nano 33 BLE: bytes, memory, cycles
 	.venv/bin/python -m tests.bench.boards

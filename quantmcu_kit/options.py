@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.schedule import HaloMode
+from quantmcu_kit.patch.choose import OBJECTIVES, Wishes
+from quantmcu_kit.patch.plan_file import INPUTS, parse_grid, read_plan
 
 PREPROCESSES = ("pm1", "01", "imagenet", "raw")
 ROUNDINGS = ("nearest", "second-order")
 RANGES = ("minmax", "percentile", "mse")
+HALOS = tuple(mode.value for mode in HaloMode)
+COSTS = ("cycles", "macs")
 
 
 def _option(default: Any, help_text: str) -> Any:
@@ -38,6 +43,26 @@ class Options:
     name: str | None = _option(None, "Name of the library and prefix of its symbols. Default: the model's file name.")
     output: Path | None = _option(None, "Folder to write the library to. Default: lib/NAME.")
     force: bool = _option(False, "Replace what lies in --output, and build even what does not fit the board.")
+    patches: str = _option(
+        "auto",
+        "What runs patch by patch: auto (where the network would not fit otherwise), off, ROWSxCOLUMNS patches at the "
+        "network's beginning, or a plan's JSON file.",
+    )
+    optimize: str = _option(
+        "latency", "What patches are chosen for: latency (within the RAM) or ram (within --cost-limit)."
+    )
+    cost_limit: float | None = _option(
+        None, "With --optimize ram: most cost, as a factor of running layer by layer. Default: any."
+    )
+    ram: int | None = _option(None, "Most bytes of the arena. Default: what the board leaves.")
+    halo: str | None = _option(
+        None, "What patches keep for one another: " + ", ".join(HALOS) + ". Default: what is best."
+    )
+    input: str = _option(
+        "auto",
+        "Where the input lies: arena, rows (asked for as patches need them), or auto (rows if nothing else fits).",
+    )
+    cost: str = _option("cycles", "What cost means: cycles (of the board's processor) or macs.")
 
     def __post_init__(self) -> None:
         _require(self.bits == 8, "bits", self.bits, "feature maps and weights have 8 bits", "--bits 8")
@@ -56,6 +81,48 @@ class Options:
             self.preprocess,
             "the choices are " + ", ".join(PREPROCESSES),
             "--preprocess pm1, or --mean and --std for any other",
+        )
+        self._check_patches()
+
+    def _check_patches(self) -> None:
+        is_word = self.patches in ("auto", "off") or parse_grid(self.patches) is not None
+        _require(
+            is_word or Path(self.patches).is_file(),
+            "patches",
+            self.patches,
+            "it is auto, off, a grid such as 4x4, or the file of a plan, and there is no such file",
+            "--patches auto",
+        )
+        for name, choices in (("optimize", OBJECTIVES), ("input", INPUTS), ("cost", COSTS), ("halo", (None, *HALOS))):
+            value = getattr(self, name)
+            words = ", ".join(filter(None, choices))
+            _require(value in choices, name, value, f"the choices are {words}", f"--{name} {choices[-1]}")
+        _require(self.ram is None or self.ram > 0, "ram", self.ram, "an arena has at least one byte", "--ram 65536")
+        limit = self.cost_limit
+        _require(
+            limit is None or 1 <= limit < float("inf"),
+            "cost-limit",
+            limit,
+            "it is a factor of running layer by layer, which costs 1",
+            "--cost-limit 1.25",
+        )
+
+    def wishes(self, arena_bytes: int | None) -> Wishes:
+        """What the planner is asked for; a plan's file is read.
+
+        Args:
+            arena_bytes: what the board leaves for the arena; ``ram`` takes its place.
+        """
+        grid = parse_grid(self.patches)
+        is_word = self.patches in ("auto", "off")
+        return Wishes(
+            patches=self.patches if is_word else grid or read_plan(Path(self.patches)),
+            optimize=self.optimize,
+            ram_bytes=arena_bytes if self.ram is None else self.ram,
+            must_fit=self.ram is not None,
+            cost_limit=self.cost_limit,
+            halo=HaloMode(self.halo) if self.halo else None,
+            input=self.input,
         )
 
     @property

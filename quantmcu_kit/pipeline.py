@@ -8,18 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from quantmcu_kit import calibrate, emit, memory, passes, quantize, tflite
+from quantmcu_kit import calibrate, emit, memory, passes, patch, quantize, tflite
 from quantmcu_kit.boards.catalog import Board, find
 from quantmcu_kit.calibrate import Dataset, Progress
-from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
-from quantmcu_kit.emit.latency import Latency, estimate_latency
+from quantmcu_kit.emit.footprint import STACK_BYTES, Footprint, estimate_footprint
+from quantmcu_kit.emit.latency import Latency, estimate_latency, has_cycles, patch_costs
 from quantmcu_kit.emit.names import library_name
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.contract import Golden, Preprocess
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.manifest import Manifest
-from quantmcu_kit.ir.plans import Calibration, PrecisionPlan, TensorStats
+from quantmcu_kit.ir.plans import Calibration, MemoryPlan, PrecisionPlan, TensorStats
+from quantmcu_kit.ir.schedule import Schedule
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
 from quantmcu_kit.tflite.kinds import ModelKind
@@ -27,6 +28,8 @@ from quantmcu_kit.tflite.kinds import ModelKind
 MAX_MODEL_BYTES = 256 * 1024 * 1024  # far beyond any microcontroller's flash
 BATCH = 16  # pictures decoded, observed or simulated at a time
 GOLDENS = 4  # golden vectors in a library
+_STAND_IN = "cortex-m4f"  # its cycles tell dear layers from cheap ones for cores that have no cycle model
+_TIGHTER_PLANS = 4  # tried where blocks cannot be placed without gaps
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -72,6 +75,15 @@ class Quantized:
 
 
 @dataclass(frozen=True, eq=False)
+class Layout:
+    """How an integer graph runs on a board: what there was to choose from, the stages, and their memory."""
+
+    choice: patch.Choice
+    schedule: Schedule
+    memory: MemoryPlan
+
+
+@dataclass(frozen=True, eq=False)
 class Build:
     """A library, rendered but not yet written, and what is to be said about it.
 
@@ -81,6 +93,7 @@ class Build:
 
     board: Board
     quantized: Quantized
+    layout: Layout
     manifest: Manifest
     footprint: Footprint
     latency: Latency | None
@@ -91,6 +104,7 @@ class Build:
         """Whether arena, stack and flash fit what the board's core leaves."""
         return (
             self.footprint.ram_bytes <= self.board.free_ram_bytes
+            and self.manifest.external_bytes <= self.board.psram_bytes
             and self.footprint.flash_bytes <= self.board.free_flash_bytes
         )
 
@@ -110,21 +124,60 @@ def build(model: Model, options: Options, progress: Progress = _silent) -> Build
     """The whole flow. Nothing is written: see :func:`emit.write`."""
     board = find(options.board)
     quantized = quantize_model(model, options, progress)
-    plan = memory.plan(quantized.graph)
+    layout = lay_out(quantized.graph, board, options)
     progress("emit", 0, 1)
     files = emit.render(
         quantized.graph,
-        plan,
+        layout.memory,
         name=options.name or model.name,
         board=board.id,
+        schedule=layout.schedule,
         preprocess=quantized.preprocess,
         class_names=quantized.class_names,
         goldens=quantized.goldens,
     )
     progress("emit", 1, 1)
     manifest = manifests.from_json(files[manifests.PATH])
-    latency = estimate_latency(quantized.graph, board)
-    return Build(board, quantized, manifest, estimate_footprint(manifest), latency, files)
+    latency = estimate_latency(quantized.graph, board, layout.schedule, layout.memory)
+    return Build(board, quantized, layout, manifest, estimate_footprint(manifest), latency, files)
+
+
+def arena_limit(board: Board, options: Options) -> int:
+    """Most bytes of the arena: what the user says, else what the board leaves beside the stack."""
+    return board.free_ram_bytes - STACK_BYTES if options.ram is None else options.ram
+
+
+def lay_out(graph: Graph, board: Board, options: Options) -> Layout:
+    """Plan an integer graph's patches and memory for a board.
+
+    Raises:
+        QmkitError: ``ram-budget``, ``cost-limit``, ``bad-patches`` or ``bad-plan``: what is asked for cannot be.
+    """
+    costs = _costs(graph, board) if options.cost == "cycles" else None
+    alive = memory.bytes_alive(graph)
+    limit = budget = arena_limit(board, options)
+    for _ in range(_TIGHTER_PLANS):
+        choice = patch.choose(graph, costs, options.wishes(budget), whole_bytes=alive)
+        schedule = patch.lay_out(graph, choice.plan)
+        plan = memory.plan(graph, schedule, internal_bytes=limit if board.psram_bytes else None)
+        if not choice.fits or plan.arena_bytes <= limit:
+            break
+        budget -= plan.arena_bytes - limit
+    return Layout(choice, schedule, plan)
+
+
+def _costs(graph: Graph, board: Board) -> patch.Costs:
+    """What nodes and patches take, in cycles of the board's core."""
+    core = board.cpu if has_cycles(board.cpu) else _STAND_IN
+    cycles = patch_costs(graph, core)
+    pairs = zip(graph.nodes, cycles.whole, cycles.call, strict=True)
+    return patch.Costs(
+        nodes={node.name: patch.NodeCost(whole, call) for node, whole, call in pairs},
+        byte=cycles.moved_byte,
+        enter=cycles.enter,
+        leave=cycles.leave,
+        patch=cycles.patch,
+    )
 
 
 def quantize_model(model: Model, options: Options, progress: Progress = _silent) -> Quantized:

@@ -13,7 +13,7 @@ from quantmcu_kit.boards import catalog
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.cli import console, flags
 from quantmcu_kit.emulate import flash
-from quantmcu_kit.emulate.library import BoardLibrary, BoardRun, LayerCycles
+from quantmcu_kit.emulate.library import BoardLibrary, BoardRun
 from quantmcu_kit.verify.contents import read_contents
 
 OnBoard = Annotated[
@@ -21,6 +21,7 @@ OnBoard = Annotated[
 ]
 
 _TITLES = ("", "operator", "layer", "MACs", "cycles", "per MAC", "ms", "share")
+_BETWEEN = "between layers"  # checks, copies of input and output, moves from patch to patch
 _NAME = _TITLES.index("layer")
 _GAP = 2  # between columns
 
@@ -100,7 +101,7 @@ def _print(name: str, library: BoardLibrary, run: BoardRun, facts: dict, how: st
     out.print(Text.assemble((name, "bold"), f" on {board.id}, {board.cpu} at {board.clock_mhz} MHz"))
     out.print(f"{library.toolchain.name} {how}", style="dim", soft_wrap=True)
     out.print(f"cycles: {library.model.source} ({library.model.confidence.value})", style="dim", soft_wrap=True)
-    out.print(_table(run.layers, run.cycles[0], board))
+    out.print(_table(run, board))
     sizes = library.sizes
     variables = sizes.data + sizes.bss
     rate = f", {facts['cycles'] / facts['macs']:.2f} cycles/MAC" if facts["macs"] else ""
@@ -110,22 +111,14 @@ def _print(name: str, library: BoardLibrary, run: BoardRun, facts: dict, how: st
     out.print(f"flash  {sizes.code + sizes.rodata:,} B: code {sizes.code:,}, constants {sizes.rodata:,}")
 
 
-def _table(layers: tuple[LayerCycles, ...], total: int, board: Board) -> Table:
-    """Layers that take time; on a narrow terminal their names give way, figures never do."""
+def _table(run: BoardRun, board: Board) -> Table:
+    """Layers that take time, and what lies between them; on a narrow terminal names give way, figures never do."""
     rows = [
-        (
-            f"{layer.index:02d}",
-            layer.op,
-            layer.name,
-            f"{layer.macs:,}" if layer.macs else "-",
-            f"{layer.cycles:,}",
-            f"{layer.cycles / layer.macs:.2f}" if layer.macs else "-",
-            f"{_milliseconds(layer.cycles, board):,.2f}",
-            f"{100 * layer.cycles / total:.1f} %",
-        )
-        for layer in layers
+        (f"{layer.index:02d}", layer.op, layer.name, *_figures(layer.macs, layer.cycles, run.cycles[0], board))
+        for layer in run.layers
         if layer.cycles
     ]
+    rows.append(("", "", _BETWEEN, *_figures(0, run.cycles_between, run.cycles[0], board)))
     widths = [max(map(len, column)) for column in zip(_TITLES, *rows, strict=True)]
     others = sum(widths) - widths[_NAME] + _GAP * (len(widths) - 1)
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -137,3 +130,14 @@ def _table(layers: tuple[LayerCycles, ...], total: int, board: Board) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _figures(macs: int, cycles: int, total: int, board: Board) -> tuple[str, ...]:
+    """The columns from MACs on."""
+    return (
+        f"{macs:,}" if macs else "-",
+        f"{cycles:,}",
+        f"{cycles / macs:.2f}" if macs else "-",
+        f"{_milliseconds(cycles, board):,.2f}",
+        f"{100 * cycles / total:.1f} %",
+    )

@@ -10,6 +10,7 @@ from rich.text import Text
 from quantmcu_kit import emit, pipeline
 from quantmcu_kit.cli import console, flags
 from quantmcu_kit.cli.latency import latency_lines
+from quantmcu_kit.cli.stages import stage_facts, stage_table
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.options import Options
 from quantmcu_kit.pipeline import Build, Model
@@ -32,10 +33,18 @@ def build(
     name: flags.Name = None,
     output: flags.Output = None,
     force: flags.Force = False,
+    patches: flags.Patches = Options.patches,
+    optimize: flags.Optimize = Options.optimize,
+    cost_limit: flags.CostLimit = None,
+    ram: flags.Ram = None,
+    halo: flags.Halo = None,
+    input: flags.Input = Options.input,
+    cost: flags.Cost = Options.cost,
     json: flags.Json = False,
 ) -> None:
-    """Calibrate, quantize, plan memory, and write the library."""
-    options = Options(board, images, preprocess, mean, std, limit, bits, range, rounding, name, output, force)
+    """Calibrate, quantize, plan patches and memory, and write the library."""
+    chosen = {name: value for name, value in locals().items() if name not in ("model", "json")}
+    options = Options(**chosen)
     with console.progress(not json) as progress:
         source = pipeline.load_model(model)
         result = pipeline.build(source, options, progress)
@@ -61,6 +70,9 @@ def _summary(result: Build, target: Path) -> dict[str, object]:
         "ram_free_bytes": result.board.free_ram_bytes,
         "arena_bytes": manifest.arena_bytes,
         "arena_lower_bound_bytes": manifest.arena_lower_bound_bytes,
+        "external_bytes": manifest.external_bytes,
+        "input": "rows" if result.layout.schedule.pulls_input else "arena",
+        "stages": stage_facts(result.quantized.graph, result.layout.schedule, result.layout.memory),
         "flash_bytes": footprint.flash_bytes,
         "flash_free_bytes": result.board.free_flash_bytes,
         "weights_bytes": manifest.weights_bytes,
@@ -102,6 +114,7 @@ def _print_summary(source: Model, result: Build, target: Path) -> None:
         ("RAM", _usage(footprint.ram_bytes, board.free_ram_bytes)),
         ("", f"arena {manifest.arena_bytes:,} B (lower bound {manifest.arena_lower_bound_bytes:,}), "
              f"stack up to {footprint.stack_bytes:,} B"),
+        *([("", f"and {manifest.external_bytes:,} B of external RAM")] if manifest.external_bytes else []),
         ("flash", _usage(footprint.flash_bytes, board.free_flash_bytes)),
         ("", f"weights and tables {manifest.weights_bytes:,} B, code about {footprint.code_bytes:,} B"),
         *zip(("latency", ""), latency_lines(result.latency, board), strict=False),
@@ -109,6 +122,10 @@ def _print_summary(source: Model, result: Build, target: Path) -> None:
     ):  # fmt: skip
         rows.add_row(label, value)
     console.out.print(rows)
+    if result.layout.schedule.is_patched:
+        layout = result.layout
+        facts = stage_facts(result.quantized.graph, layout.schedule, layout.memory)
+        console.out.print(stage_table(facts, board.free_ram_bytes - footprint.stack_bytes))
 
 
 def _usage(used: int, free: int) -> Text:
@@ -122,15 +139,22 @@ def _usage(used: int, free: int) -> Text:
 def _does_not_fit(result: Build) -> QmkitError:
     footprint, board = result.footprint, result.board
     parts = []
+    if result.manifest.external_bytes > board.psram_bytes:
+        parts.append(f"{result.manifest.external_bytes:,} B of external RAM where {board.psram_bytes:,} B are")
     if footprint.ram_bytes > board.free_ram_bytes:
         parts.append(f"{footprint.ram_bytes:,} B of RAM where {board.free_ram_bytes:,} B are free")
     if footprint.flash_bytes > board.free_flash_bytes:
         parts.append(f"{footprint.flash_bytes:,} B of flash where {board.free_flash_bytes:,} B are free")
+    why = (
+        f"of {board.ram_bytes:,} B RAM and {board.flash_bytes:,} B flash the core takes "
+        f"{board.core_ram_bytes:,} B and {board.core_flash_bytes:,} B"
+    )
+    holder = result.layout.choice.holder
     return QmkitError(
         "does-not-fit",
         f"{result.manifest.name} does not fit {board.id}: it needs {' and '.join(parts)}",
-        why=f"of {board.ram_bytes:,} B RAM and {board.flash_bytes:,} B flash the core takes "
-        f"{board.core_ram_bytes:,} B and {board.core_flash_bytes:,} B",
+        where=f"{holder.layer} takes most RAM" if holder else None,
+        why=f"{why}; {holder.contents}" if holder else why,
         hint="choose a larger board (`qmkit boards`) or a smaller network; --force writes the library all the same",
         exit_code=EXIT_FAILED,
     )

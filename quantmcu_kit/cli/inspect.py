@@ -8,23 +8,34 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from quantmcu_kit import memory, pipeline, tflite
+from quantmcu_kit import pipeline, tflite
 from quantmcu_kit.boards import catalog
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.cli import console, flags
 from quantmcu_kit.cli.latency import latency_lines
+from quantmcu_kit.cli.stages import stage_facts, stage_table
 from quantmcu_kit.emit.latency import Latency, estimate_latency
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
-from quantmcu_kit.pipeline import Model
+from quantmcu_kit.patch.plan import front_json
+from quantmcu_kit.pipeline import Layout, Model
+
+_PLANS_SHOWN = 12
+_GRIDS_SHOWN = 6
 
 
 @console.command
 def inspect(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)] = None,
     board: Annotated[str, typer.Option("--board", help="Board to estimate the latency for.")] = Options.board,
+    patches: Annotated[
+        bool, typer.Option("--patches", help="Plan patches for the board, and show the stages and what else there is.")
+    ] = False,
+    optimize: flags.Optimize = Options.optimize,
+    ram: flags.Ram = None,
+    input: flags.Input = Options.input,
     support: Annotated[bool, typer.Option("--support", help="List the supported operators and their forms.")] = False,
     json: flags.Json = False,
 ) -> None:
@@ -37,15 +48,19 @@ def inspect(
     target = catalog.find(board)
     source = pipeline.load_model(Path(model))
     graph = pipeline.sized_graph(source)
-    latency = estimate_latency(graph, target)
-    facts = _facts(source, graph, target, latency)
+    options = Options(board=board, optimize=optimize, ram=ram, input=input, patches="auto" if patches else "off")
+    layout = pipeline.lay_out(graph, target, options)
+    latency = estimate_latency(graph, target, layout.schedule, layout.memory)
+    facts = _facts(source, graph, layout, target, latency)
     if json:
         console.print_json(facts)
     else:
         _print_facts(source, facts, target, latency)
+        if patches:
+            _print_patches(facts, pipeline.arena_limit(target, options))
 
 
-def _facts(source: Model, graph: Graph, board: Board, latency: Latency | None) -> dict[str, object]:
+def _facts(source: Model, graph: Graph, layout: Layout, board: Board, latency: Latency | None) -> dict[str, object]:
     layers = []
     for index, node in enumerate(graph.nodes):
         output = graph.tensors[node.output]
@@ -65,7 +80,7 @@ def _facts(source: Model, graph: Graph, board: Board, latency: Latency | None) -
                 "cycles": latency.layers[index] if latency else None,
             }
         )
-    plan = memory.plan(graph)
+    plan = layout.memory
     return {
         "model_sha256": graph.sha256,
         "kind": source.kind.value,
@@ -78,6 +93,8 @@ def _facts(source: Model, graph: Graph, board: Board, latency: Latency | None) -
         "board": board.id,
         "latency_ms": latency.milliseconds if latency else None,
         "layers": layers,
+        "stages": stage_facts(graph, layout.schedule, layout.memory),
+        "front": front_json(layout.choice.front),
     }
 
 
@@ -105,6 +122,26 @@ def _print_facts(source: Model, facts: dict, board: Board, latency: Latency | No
     )
     for line in latency_lines(latency, board):
         console.out.print(line)
+
+
+def _print_patches(facts: dict, limit: int) -> None:
+    console.out.print()
+    console.out.print(stage_table(facts["stages"], limit))
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("RAM", "MACs", "cost", "stages"):
+        table.add_column(title, justify="left" if title == "stages" else "right", no_wrap=True)
+    front = facts["front"]
+    least = front[-1]
+    for plan in front[:: max(1, len(front) // _PLANS_SHOWN)]:
+        grids = [stretch["grid"] or "whole" for stretch in plan["stretches"]]
+        shown = ", ".join(grids[:_GRIDS_SHOWN]) + (" ..." if len(grids) > _GRIDS_SHOWN else "")
+        table.add_row(
+            f"{plan['ram_bytes']:,}", f"{plan['macs'] / 1e6:,.2f} M", f"{plan['cost'] / least['cost']:.2f}", shown
+        )
+    console.out.print(
+        f"\nbetween least RAM and least cost, the input {'pulled' if front[0]['input'] == 'rows' else 'resident'}:"
+    )
+    console.out.print(table)
 
 
 def _print_support(json: bool) -> None:

@@ -12,14 +12,16 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from quantmcu_kit.emit.runtime_files import runtime_root
-from quantmcu_kit.ir.manifest import Manifest
+from quantmcu_kit.ir.manifest import Manifest, SegmentEntry
+from quantmcu_kit.ir.schedule import HaloMode
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-STACK_BYTES = 1024  # deepest chain run -> kernel -> primitive with its block of accumulators, rounded up
+_SEGMENT_BYTES, _MAP_BYTES, _SPAN_BYTES = 20, 20, 6  # of the structs in core/patch.h, with 32-bit pointers
+STACK_BYTES = 1024  # deepest chain run -> segment -> kernel -> primitive with its block of accumulators, rounded up
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Footprint:
     Attributes:
         arena_bytes: exact.
         stack_bytes: a bound for the library's own calls.
-        weights_bytes: constants, exact.
+        weights_bytes: constants, exact; tables of segments included.
         code_bytes: machine code and layer parameters, estimated.
     """
 
@@ -62,8 +64,39 @@ def estimate_footprint(manifest: Manifest) -> Footprint:
         for layer in manifest.layers
         for kernel in layer.kernels
     )
+    code += sum(_segment_code(manifest, segment) for segment in manifest.segments)
+    if any(port.arena_offset is None for port in manifest.inputs):
+        code += sizes["segments"]["pulled_input"]
     for path in manifest.files:
         stem = PurePosixPath(path).stem
         if path.startswith("src/") and path.endswith(".c"):
             code += sizes["runtime"].get(stem, 0)
-    return Footprint(manifest.arena_bytes, STACK_BYTES, manifest.weights_bytes, code)
+    code += sum(sizes["parts"].get(kernel, 0) for kernel in _in_segments(manifest))
+    if any(map(_moves, manifest.segments)):
+        code += sizes["parts"]["patch"]
+    constants = manifest.weights_bytes + sum(map(table_bytes, manifest.segments))
+    return Footprint(manifest.arena_bytes, STACK_BYTES, constants, code)
+
+
+def table_bytes(segment: SegmentEntry) -> int:
+    """Bytes of a segment's constant tables, exact: qmcu_segment_t, and of each map a qmcu_map_t and its spans."""
+    spans = segment.rows + segment.columns
+    return _SEGMENT_BYTES + segment.maps * (_MAP_BYTES + spans * _SPAN_BYTES)
+
+
+def _in_segments(manifest: Manifest) -> frozenset[str]:
+    """The kernels that segments call."""
+    layers = (layer for segment in manifest.segments for layer in manifest.layers[segment.start : segment.end])
+    return frozenset(kernel for layer in layers for kernel in layer.kernels)
+
+
+def _moves(segment: SegmentEntry) -> bool:
+    """Whether maps move between its patches; in a single column they lie still."""
+    return segment.columns > 1 and segment.halo is not HaloMode.RECOMPUTE
+
+
+def _segment_code(manifest: Manifest, segment: SegmentEntry) -> int:
+    sizes = _sizes()["segments"]
+    calls = sum(len(layer.kernels) for layer in manifest.layers[segment.start : segment.end])
+    moved_maps = segment.maps if _moves(segment) else 0
+    return sizes["fixed"] + sizes["per_call"] * calls + sizes["per_moved_map"] * moved_maps

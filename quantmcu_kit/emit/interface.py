@@ -21,7 +21,7 @@ _XOR = (np.arange(256, dtype=np.uint8) ^ 0x80).view(np.int8)
 class PortView:
     """One input or output: C parameter, prefix of its macros, the model's name, the int8 tensor, its arena offset.
 
-    The offset is None for an input that is not resident.
+    The offset is None for an input that is not resident, and counts within external RAM where the tensor lies there.
     """
 
     name: str
@@ -29,6 +29,7 @@ class PortView:
     model_name: str
     tensor: Tensor
     offset: int | None
+    is_external: bool
 
     @property
     def bytes(self) -> int:
@@ -194,10 +195,11 @@ def build_interface(
     inputs, outputs = parameter_names(
         [port.name for port in graph.inputs], [port.name for port in graph.outputs], "scores" if classes else "output"
     )
+    first, last = (memory.stages[index].external if memory.stages else frozenset() for index in (0, -1))
     return Interface(
         name=name,
-        inputs=_views(graph, graph.inputs, inputs, f"{name.upper()}_INPUT", memory.input_offset),
-        outputs=_views(graph, graph.outputs, outputs, f"{name.upper()}_OUTPUT", memory.output_offset),
+        inputs=_views(graph, graph.inputs, inputs, f"{name.upper()}_INPUT", memory.input_offset, first),
+        outputs=_views(graph, graph.outputs, outputs, f"{name.upper()}_OUTPUT", memory.output_offset, last),
         pixels=_pixels(graph, preprocess),
         classes=classes,
         class_names=tuple(class_names),
@@ -205,14 +207,20 @@ def build_interface(
 
 
 def _views(
-    graph: Graph, ports: Sequence[Port], names: Sequence[str], macro: str, offset_of: Callable[[str], int | None]
+    graph: Graph,
+    ports: Sequence[Port],
+    names: Sequence[str],
+    macro: str,
+    offset_of: Callable[[str], int | None],
+    external: frozenset[str],
 ) -> tuple[PortView, ...]:
     views = []
     for port, name in zip(ports, names, strict=True):
         tensor = graph.tensors[port.tensor]
         assert tensor.dtype is DType.I8, "integer graphs have int8 ports"
         prefix = macro if len(ports) == 1 else f"{macro}_{name.upper().removeprefix('INPUT_').removeprefix('OUTPUT_')}"
-        views.append(PortView(name, prefix, comment(port.name), tensor, offset_of(tensor.name)))
+        offset, is_external = offset_of(tensor.name), tensor.name in external
+        views.append(PortView(name, prefix, comment(port.name), tensor, offset, is_external))
     return tuple(views)
 
 

@@ -8,14 +8,20 @@ cycle model of the core, with flash as fast as the core. How far estimates are f
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from quantmcu_kit.boards.catalog import Board
+from quantmcu_kit.emit.part_work import accumulation_work, parts_work
 from quantmcu_kit.emit.runtime_files import runtime_root
+from quantmcu_kit.emit.segment_work import moves_work, segment_work
 from quantmcu_kit.emit.work import Work, work_of
-from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.graph import Graph, Node
+from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
+from quantmcu_kit.ir.schedule import Schedule, Stage
 from quantmcu_kit.ops.interpret import prepare_node
 from quantmcu_kit.ops.spec import KernelCall
 from quantmcu_kit.ops.table import TABLE
@@ -26,6 +32,9 @@ else:
     import tomli as tomllib
 
 NETWORK = "network"  # the entry of the code between the layers
+SEGMENT = "segment"  # of the code between the parts of layers that run patch by patch
+
+_MOVED_RUN = 64  # bytes: of the rows that plans are compared by
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,8 @@ class Latency:
 
     Attributes:
         cycles: from the call of the library's run function to its return.
-        layers: cycles of each node of the graph; 0 for a view.
+        layers: cycles of each node of the graph, in all patches; 0 for a view.
+        patches: what patches take beside the layers' kernels.
         clock_mhz: of the board.
         error: largest relative difference from the emulated board that was measured on a whole network.
         layer_error: the same of a single layer.
@@ -43,6 +53,7 @@ class Latency:
 
     cycles: int
     layers: tuple[int, ...]
+    patches: int
     clock_mhz: int
     error: float
     layer_error: float
@@ -56,6 +67,29 @@ class Latency:
     def milliseconds_of(self, cycles: int) -> float:
         """Time that ``cycles`` take on the board."""
         return cycles / (self.clock_mhz * 1000)
+
+
+@dataclass(frozen=True)
+class PatchCosts:
+    """Cycles from which the cost of running nodes patch by patch can be estimated before a schedule exists.
+
+    A node takes ``whole`` times the share of its pixels that all patches compute, and ``call`` in each patch. These are
+    for choosing among plans; :func:`estimate_latency` is exact about borders and rows.
+
+    Attributes:
+        whole, call: of each node of the graph; ``call`` is 0 for a view and for what never runs in patches.
+        patch: of each patch.
+        enter, leave: of each map that keeps something, in each patch: making room for it; keeping rows of it, and
+            bringing them back.
+        moved_byte: of each byte that is kept and comes back, or moves within a tile; for rows of 64 bytes.
+    """
+
+    whole: tuple[float, ...]
+    call: tuple[float, ...]
+    patch: float
+    enter: float
+    leave: float
+    moved_byte: float
 
 
 @lru_cache
@@ -74,9 +108,16 @@ def cycles_of(kernel: str, work: Work, core: str) -> float:
     return sum(cycles[name] * count for name, count in work.items())
 
 
-def call_cycles(call: KernelCall, core: str) -> float:
-    """Cycles of one kernel call on a core of the table."""
-    return cycles_of(call.kernel, work_of(call), core)
+def node_calls(graph: Graph, node: Node, memory: StageMemory | None = None) -> tuple[KernelCall, ...]:
+    """The kernel calls of a node, less the copies of what lies in its place already."""
+    calls = TABLE[node.op].emit(prepare_node(graph, node))
+    if memory is None or not memory.joined:
+        return calls
+    return tuple(
+        call
+        for call in calls
+        if not any(memory.joined.get(name) == node.output for name in _read_maps(graph, node, call))
+    )
 
 
 def network_work(graph: Graph, kernel_calls: int) -> Work:
@@ -86,18 +127,86 @@ def network_work(graph: Graph, kernel_calls: int) -> Work:
     return {"calls": 1, "ports": ports, "kernel_calls": kernel_calls, "output_bytes": output_bytes}
 
 
-def estimate_latency(graph: Graph, board: Board) -> Latency | None:
-    """The latency of an integer graph; None for a board whose core has no cycle model."""
+def node_work(graph: Graph, stage: Stage, index: int, calls: Sequence[KernelCall]) -> dict[str, Work]:
+    """What a node's calls do in their stage, by kernel."""
+    patches, node = stage.patches, graph.nodes[index]
+    works: dict[str, Counter[str]] = {}
+    for call in calls:
+        if patches is None:
+            work = work_of(call)
+        elif node.output in patches.by_tensor:
+            target = patches.by_tensor[node.output]
+            source = patches.by_tensor[next(_read_maps(graph, node, call), node.output)]
+            work = parts_work(call, source, target, graph.tensors[node.output].shape[3])
+        else:
+            cut = patches.maps[-1]
+            work = accumulation_work(call, cut, graph.tensors[cut.tensor].shape[3])
+        works.setdefault(call.kernel, Counter()).update(work)
+    return works
+
+
+def _read_maps(graph: Graph, node: Node, call: KernelCall) -> Iterator[str]:
+    """Feature maps among a call's arguments."""
+    names = (node.inputs[argument] for argument in call.arguments if isinstance(argument, int))
+    return (name for name in names if not graph.tensors[name].is_constant)
+
+
+def patch_costs(graph: Graph, core: str) -> PatchCosts:
+    """What an integer graph's nodes take whole and in patches, on a core of the table."""
+    calls = [node_calls(graph, node) for node in graph.nodes]
+    segment = _table()["cores"][core][SEGMENT]
+    moved_row = _MOVED_RUN / 16 * segment["copied_blocks"] + segment["long_copies"] + segment["kept_rows"]
+    return PatchCosts(
+        whole=tuple(sum(cycles_of(call.kernel, work_of(call), core) for call in of_node) for of_node in calls),
+        call=tuple(sum(_part_cycles(call, core) for call in of_node) for of_node in calls),
+        patch=segment["patches"],
+        enter=segment["enters"],
+        leave=segment["leaves"] + 2 * segment["exchanges"],
+        moved_byte=moved_row / _MOVED_RUN,
+    )
+
+
+def _part_cycles(call: KernelCall, core: str) -> float:
+    """What a part takes before its first pixel."""
+    table = _table()["cores"][core]
+    if "part_calls" not in table[call.kernel]:
+        return 0.0
+    around = {"parts": 1, "operands": len(call.arguments) - 1}
+    return table[call.kernel]["part_calls"] + cycles_of(SEGMENT, around, core)
+
+
+def estimate_latency(
+    graph: Graph, board: Board, schedule: Schedule | None = None, plan: MemoryPlan | None = None
+) -> Latency | None:
+    """The latency of an integer graph; None for a board whose core has no cycle model.
+
+    Args:
+        schedule: by default layer by layer.
+        plan: memory of the schedule, which tells what moves between stages and what is written where it is wanted.
+    """
     if not has_cycles(board.cpu):
         return None
-    calls = [TABLE[node.op].emit(prepare_node(graph, node)) for node in graph.nodes]
-    layers = [sum(call_cycles(call, board.cpu) for call in of_node) for of_node in calls]
-    between = cycles_of(NETWORK, network_work(graph, sum(map(len, calls))), board.cpu)
+    schedule = schedule or Schedule.whole(graph)
+    memories = plan.stages if plan else (None,) * len(schedule.stages)
+    layers: list[float] = []
+    kernel_calls = 0
+    patches = cycles_of(SEGMENT, moves_work(graph, schedule, plan), board.cpu) if plan else 0.0
+    for stage, memory in zip(schedule.stages, memories, strict=True):
+        calls = [node_calls(graph, node, memory) for node in graph.nodes[stage.start : stage.end]]
+        for index, of_node in enumerate(calls, stage.start):
+            works = node_work(graph, stage, index, of_node)
+            layers.append(sum(cycles_of(kernel, work, board.cpu) for kernel, work in works.items()))
+        if stage.patches is None:
+            kernel_calls += sum(map(len, calls))
+        else:
+            patches += cycles_of(SEGMENT, segment_work(graph, stage, calls), board.cpu)
+    between = cycles_of(NETWORK, network_work(graph, kernel_calls), board.cpu)
     table = _table()
     errors = table["cores"][board.cpu]["error"]
     return Latency(
-        cycles=round(sum(layers) + between),
+        cycles=round(sum(layers) + patches + between),
         layers=tuple(round(cycles) for cycles in layers),
+        patches=round(patches),
         clock_mhz=board.clock_mhz,
         error=errors["network"],
         layer_error=errors["layer"],

@@ -50,7 +50,7 @@ class Layer:
     Attributes:
         title: index, op and name, such as 07 DEPTHWISE_CONV_2D block_2/dw.
         facts: shapes, kind of weights and multiply-accumulates, parts of the first comment line.
-        places: arena offsets of what the layer reads and writes.
+        places: arena offsets of what the layer reads and writes, or the segment that it runs in.
         macs: multiply-accumulates, what patches compute again included.
         constants: the arrays that this layer introduced.
         calls: kernel calls in order; none for a view.
@@ -90,14 +90,17 @@ class Layer:
 
 def build_layers(graph: Graph, schedule: Schedule, memory: MemoryPlan, pool: ConstantPool) -> tuple[Layer, ...]:
     """Every node in execution order; their constants go into ``pool``."""
-    return tuple(
-        _layer(graph, stage, places, pool, index)
-        for stage, places in zip(schedule.stages, memory.stages, strict=True)
-        for index in range(stage.start, stage.end)
-    )
+    layers: list[Layer] = []
+    segment = -1
+    for stage, places in zip(schedule.stages, memory.stages, strict=True):
+        segment += stage.patches is not None
+        for index in range(stage.start, stage.end):
+            where = f"patch by patch in segment {segment}" if stage.patches else _places(graph, places, index)
+            layers.append(_layer(graph, stage, places, pool, index, where))
+    return tuple(layers)
 
 
-def _layer(graph: Graph, stage: Stage, memory: StageMemory, pool: ConstantPool, index: int) -> Layer:
+def _layer(graph: Graph, stage: Stage, memory: StageMemory, pool: ConstantPool, index: int, where: str) -> Layer:
     node = graph.nodes[index]
     spec = TABLE[node.op]
     kernel_calls = spec.emit(prepare_node(graph, node))
@@ -111,7 +114,7 @@ def _layer(graph: Graph, stage: Stage, memory: StageMemory, pool: ConstantPool, 
         node=node,
         title=f"{index:02d} {node.op} {comment(node.name)}",
         facts=_facts(graph, node, spec),
-        places=_places(graph, stage, memory, node) if calls else "a view of the same bytes: nothing to compute",
+        places=where if calls else "a view of the same bytes: nothing to compute",
         macs=stage_macs(graph, stage, node),
         constants=tuple(pool.constants[known:]),
         calls=tuple(calls),
@@ -152,11 +155,14 @@ def _facts(graph: Graph, node: Node, spec: OpSpec) -> tuple[str, ...]:
     return tuple(facts)
 
 
-def _places(graph: Graph, stage: Stage, memory: StageMemory, node: Node) -> str:
-    if stage.patches:
-        return "runs patch by patch"
-    sources = ", ".join(f"@{memory.offsets[name]}" for name in graph.activation_inputs(node))
-    places = f"arena: in {sources}, out @{memory.offsets[node.output]}"
+def _places(graph: Graph, memory: StageMemory, index: int) -> str:
+    node = graph.nodes[index]
+
+    def place(name: str) -> str:
+        return f"{'external ' if name in memory.external else ''}@{memory.offsets[name]}"
+
+    sources = ", ".join(map(place, graph.activation_inputs(node)))
+    places = f"arena: in {sources}, out {place(node.output)}"
     if node.name in memory.scratch:
         places += f", scratch @{memory.scratch[node.name]}"
     return places

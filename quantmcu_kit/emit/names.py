@@ -100,11 +100,11 @@ def float_literal(value: np.float32 | float) -> str:
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
-def prototype(function: str, parameters: Sequence[str], in_arena: bool = False, storage: str = "") -> str:
+def prototype(function: str, parameters: Sequence[str], storage: str = "") -> str:
     """``int function(parameters)`` in lines of at most 119 characters, broken between parameters."""
     head = f"{storage}int {function}("
     lines = [head]
-    for parameter in ("void *arena", "size_t arena_bytes", *parameters) if in_arena else parameters:
+    for parameter in parameters:
         if len(lines[-1]) + len(parameter) + 2 > 119:
             lines[-1] = lines[-1].rstrip()
             lines.append(" " * len(head))

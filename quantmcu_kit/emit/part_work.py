@@ -1,83 +1,94 @@
-"""What a segment does, counted: kernels on parts of maps (``work.py`` has those on whole ones), and what patches take
-beside them.
+"""What kernels do where a layer runs patch by patch, counted; ``work.py`` has the same of whole layers.
 
-A part's loops are those of a small layer: as large as the region, reading as much of its input as the region's windows
-see. Patches with the same rows, or the same columns, count the same, so a layer is a few kinds of parts and how often
-each occurs.
+A part is a small layer: as large as its region, reading as much of its input as the region's windows see. Parts with
+as many rows, and rows of padding, do the same, and so it is with columns: a layer is a few kinds of parts, and how
+often each occurs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
 
-from quantmcu_kit.emit.work import KERNELS, Work, copies, each, fills, moves, places, products, read, steps, total_of
-from quantmcu_kit.ir.graph import Graph
-from quantmcu_kit.ir.schedule import PatchedMap, Patches, Span
+from quantmcu_kit.emit.work import KERNELS, WORD, Work, copies, each, fills, places, products, read, steps, total_of
+from quantmcu_kit.ir.schedule import PatchedMap, Span
 from quantmcu_kit.ops.spec import KernelCall
-from quantmcu_kit.ops.table import TABLE
 
-_ALIGNMENT = 4  # bytes of a word: how copies lie within words decides what they cost
-_START = np.zeros(1, np.int64)
-Kind = tuple  # what decides the work of a part, along one axis
+Kind = tuple[int, ...]  # what decides the work of a part along one axis; empty where there is nothing to compute
 
 
 def parts_work(call: KernelCall, source: PatchedMap, target: PatchedMap, channels: int) -> Work:
     """The counts of one kernel call in all patches.
 
     Args:
-        source, target: the map that it reads first, and the one that it writes.
+        source, target: the map that the call reads first, and the one that it writes.
         channels: of the target.
     """
     k = read(call.fields)
-    k.channels, k.row_bytes = channels, source.held.w * getattr(getattr(k, "input", None), "c", channels)
-    along, part = _PARTS[call.kernel]
-    rows = Counter(along(k, "h", span, held.first) for span, held in zip(target.rows, source.rows, strict=True))
-    columns = Counter(along(k, "w", span, held.first) for span, held in zip(target.columns, source.columns, strict=True))
-    total: Counter[str] = Counter()
-    for (row, many), (column, times) in product(rows.items(), columns.items()):
+    k.channels = channels
+    k.pitch = source.held.w * (k.input.c if hasattr(k, "input") else channels)
+    kind, part = _PARTS[call.kernel]
+    return _in_patches(
+        target,
+        [kind(k, "h", span, held.first) for span, held in zip(target.rows, source.rows, strict=True)],
+        [kind(k, "w", span, held.first) for span, held in zip(target.columns, source.columns, strict=True)],
+        lambda row, column: part(k, call, row, column),
+    )
+
+
+def accumulation_work(call: KernelCall, source: PatchedMap, channels: int) -> Work:
+    """The counts of a reduction that adds up the pixels of all patches, and then writes its output.
+
+    Args:
+        source: the map that it reduces.
+        channels: of this map.
+    """
+    k = read(call.fields)
+    parts = _in_patches(
+        source,
+        [_pixels(k, "h", span, 0) for span in source.rows],
+        [_pixels(k, "w", span, 0) for span in source.columns],
+        lambda row, column: _ADDED[call.kernel](k, row[0], column[0], channels),
+    )
+    return total_of(parts, {"ends": 1, "outputs": k.out if call.kernel == "fully_connected" else channels})
+
+
+def _in_patches(entry: PatchedMap, rows: list[Kind], columns: list[Kind], work: Callable[[Kind, Kind], Work]) -> Work:
+    """The sum over all patches; there is a call, and a loop over rows, even where nothing is to be computed."""
+    idle_columns = sum(not column for column in columns)
+    idle_rows = sum(span.fresh for span in entry.rows) * idle_columns
+    total: Counter[str] = Counter({"part_calls": len(rows) * len(columns), "idle_rows": idle_rows})
+    for (row, times), (column, many) in product(Counter(rows).items(), Counter(columns).items()):
         if row and column:
-            total.update({name: many * times * count for name, count in part(k, call, row, column).items()})
-    total.pop("calls", None)
-    return {**total, "part_calls": rows.total() * columns.total()}
+            total.update({name: times * many * count for name, count in work(row, column).items()})
+    return total
 
 
 def _window(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
-    """(rows of output, rows of input that are seen, rows of padding before them, how far they are from the first held).
-
-    The last one only matters for how copies lie within words.
-    """
-    image, stride, size = getattr(k.input, axis), getattr(k.stride, axis), getattr(k.size, axis)
-    before = k.pad.top if axis == "h" else k.pad.left
+    """Rows of output; rows of input that are seen, and of padding before them; place of the first within a word's."""
+    if not span.fresh:
+        return ()
+    image, stride = getattr(k.input, axis), getattr(k.stride, axis)
+    size = getattr(k.window if hasattr(k, "window") else k.kernel, axis)
     step = getattr(k.dilation, axis) if hasattr(k, "dilation") else 1
-    first = span.start * stride - before
-    end = min(first + (span.fresh - 1) * stride + (size - 1) * step + 1, image)
-    seen = max(first, 0)
-    return (span.fresh, max(end - seen, 0), max(-first, 0), (seen - held) % _ALIGNMENT) if span.fresh else ()
+    start = span.start * stride - (k.pad.top if axis == "h" else k.pad.left)
+    end = start + (span.fresh - 1) * stride + (size - 1) * step + 1
+    seen = max(start, 0)
+    return span.fresh, max(min(end, image) - seen, 0), seen - start, (seen - held) % WORD
 
 
 def _windows(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
-    fields = vars(k) | {
+    geometry = {
         "out": SimpleNamespace(h=row[0], w=column[0], c=k.out.c),
         "input": SimpleNamespace(h=row[1], w=column[1], c=k.input.c),
         "pad": SimpleNamespace(top=row[2], left=column[2]),
-        "offset": row[3] * k.row_bytes + column[3] * k.input.c,
+        "offset": row[3] * k.pitch + column[3] * k.input.c,
     }
-    return KERNELS[call.kernel](SimpleNamespace(**fields), call)
-
-
-def _kernel_window(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
-    k.size = k.kernel
-    return _window(k, axis, span, held)
-
-
-def _pool_window(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
-    k.size = k.window
-    return _window(k, axis, span, held)
+    return KERNELS[call.kernel](SimpleNamespace(**vars(k) | geometry), call)
 
 
 def _pixels(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
@@ -87,7 +98,8 @@ def _pixels(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
 
 def _binary(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
     is_spread = k.rows > 1 and 0 in (k.a_stride, k.b_stride)  # one value per channel meets pixel after pixel
-    return {"part_runs": row[0] * (column[0] if is_spread else 1), "outputs": row[0] * column[0] * k.channels}
+    runs = row[0] * (column[0] if is_spread else 1)
+    return {"part_rows": row[0], "part_runs": runs, "outputs": row[0] * column[0] * k.channels}
 
 
 def _lookup(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
@@ -95,57 +107,73 @@ def _lookup(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Wo
 
 
 def _concatenation(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
-    pixels = row[0] * column[0]
-    size = min(k.row_bytes_in, k.channels)
+    runs, size = row[0] * column[0], k.row_bytes
+    if size >= k.channels:  # joined along rows or columns
+        runs, size = row[0], column[0] * k.channels
     if k.table is not None:
-        return {"part_runs": pixels, "looked_up": pixels * size}
-    first = places(_START, np.array([k.out_offset]))
-    return total_of({"part_runs": pixels}, copies(size, each(first, steps(pixels, size, k.channels))))
+        return {"part_rows": row[0], "part_runs": runs, "looked_up": runs * size}
+    first = places(np.zeros(1, np.int64), np.array([k.out_offset]))
+    return total_of({"part_rows": row[0], "part_runs": runs}, copies(size, each(first, steps(runs, size, k.channels))))
 
 
-def _pad_axis(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
-    """(rows of output, rows of input among them)."""
-    before, size = getattr(k.before, axis), getattr(k.input, axis)
-    inside = min(span.end, before + size) - max(span.start, before)
+def _padded(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
+    """Rows of output, and rows of input among them."""
+    first = getattr(k.before, axis)
+    inside = min(span.end, first + getattr(k.input, axis)) - max(span.start, first)
     return (span.fresh, max(inside, 0)) if span.fresh else ()
 
 
 def _pad(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
-    pitch = column[0] * k.channels
+    row_bytes = column[0] * k.channels
     return total_of(
-        {"part_runs": row[0], "part_copies": row[1]},
-        fills(pitch, steps(row[0], 0, pitch)),
-        copies(column[1] * k.channels, steps(row[1], k.row_bytes, pitch)),
+        {"part_runs": row[0], "rows": row[1]},
+        fills(row_bytes, steps(row[0], 0, row_bytes)),
+        copies(column[1] * k.channels, steps(row[1], k.pitch, row_bytes)),
     )
 
 
-def _resize_axis(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
-    """Where each row is read, from the first one on."""
-    picked = (k.rows if axis == "h" else k.columns)[span.start : span.end]
-    return tuple(int(place) for place in picked - picked[0]) if span.fresh else ()
+def _picked(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
+    """Which row each row is a copy of, from the first one's on."""
+    rows = (k.rows if axis == "h" else k.columns)[span.start : span.end]
+    return tuple((rows - rows[:1]).tolist())
 
 
 def _resize(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
-    fields = {
+    geometry = {
         "out": SimpleNamespace(h=len(row), w=len(column), c=k.channels),
-        "input": SimpleNamespace(w=column[-1] + 1),
         "rows": np.array(row),
         "columns": np.array(column),
     }
-    return KERNELS[call.kernel](SimpleNamespace(**fields), call)
+    return KERNELS[call.kernel](SimpleNamespace(**vars(k) | geometry), call)
+
+
+def _added_pixels(k: SimpleNamespace, rows: int, columns: int, channels: int) -> Work:
+    return {"added_rows": rows, "added_taps": rows * columns, "summed": rows * columns * channels}
+
+
+def _added_products(k: SimpleNamespace, rows: int, columns: int, channels: int) -> Work:
+    work = products(rows, columns * channels, k.out, k.weight_zero)
+    sums = work.pop("outputs")
+    work.pop("corrected", None)
+    return {**work, "added_rows": work.pop("vectors"), "added_sums": sums}
 
 
 _Along = Callable[[SimpleNamespace, str, Span, int], Kind]
 _Part = Callable[[SimpleNamespace, KernelCall, Kind, Kind], Work]
 _PARTS: Mapping[str, tuple[_Along, _Part]] = {
     "add": (_pixels, _binary),
-    "average_pool_2d": (_pool_window, _windows),
+    "average_pool_2d": (_window, _windows),
     "concatenation": (_pixels, _concatenation),
-    "conv_2d": (_kernel_window, _windows),
-    "depthwise_conv_2d": (_kernel_window, _windows),
+    "conv_2d": (_window, _windows),
+    "depthwise_conv_2d": (_window, _windows),
     "lookup": (_pixels, _lookup),
-    "max_pool_2d": (_pool_window, _windows),
+    "max_pool_2d": (_window, _windows),
     "mul": (_pixels, _binary),
-    "pad": (_pad_axis, _pad),
-    "resize_nearest_neighbor": (_resize_axis, _resize),
+    "pad": (_padded, _pad),
+    "resize_nearest_neighbor": (_picked, _resize),
+}
+_ADDED: Mapping[str, Callable[[SimpleNamespace, int, int, int], Work]] = {
+    "average_pool_2d": _added_pixels,
+    "fully_connected": _added_products,
+    "mean": _added_pixels,
 }

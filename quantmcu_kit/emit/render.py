@@ -14,7 +14,7 @@ import numpy as np
 from quantmcu_kit import __version__
 from quantmcu_kit.boards.catalog import boards
 from quantmcu_kit.emit.constants import Constant, ConstantPool, format_values
-from quantmcu_kit.emit.interface import Interface, build_interface
+from quantmcu_kit.emit.interface import Interface, PortView, build_interface
 from quantmcu_kit.emit.layers import Layer, build_layers
 from quantmcu_kit.emit.names import block_comment, c_string, check_name, comment, paragraph, prototype
 from quantmcu_kit.emit.runtime_files import NAMESPACE, defined_symbols, needed_files, template_folder
@@ -80,6 +80,21 @@ class Library:
                 lines.append(move.statement)
             lines += stage.statements if isinstance(stage, WholeStage) else stage.run_statements
         return tuple(lines)
+
+    @property
+    def uses_external(self) -> bool:
+        """Whether maps lie in external RAM."""
+        return self.memory.external_bytes > 0
+
+    def prototype(self, function: str, parameters: Sequence[str], *, in_arena: bool = False, storage: str = "") -> str:
+        """A C function that returns an error code; with ``in_arena``, its memory comes first."""
+        memory = ["void *arena", "size_t arena_bytes", *(["void *external"] if self.uses_external else [])]
+        return prototype(function, [*(memory if in_arena else []), *parameters], storage)
+
+    @property
+    def writes_slices(self) -> bool:
+        """Whether a layer writes some channels of a wider map."""
+        return any(stage.pixel_bytes for stage in self.memory.stages)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -202,7 +217,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.globals |= {"boards": boards(), "prototype": prototype}
+    environment.globals |= {"boards": boards()}
     environment.filters |= {
         "block_comment": block_comment,
         "c_string": c_string,
@@ -277,12 +292,14 @@ def _pack_goldens(library: Library) -> bytes:
 def _manifest(
     library: Library, preprocess: Preprocess | None, network_sha256: str, goldens_sha256: str, paths: tuple[str, ...]
 ) -> manifests.Manifest:
-    def entries(views: Sequence) -> tuple[manifests.PortEntry, ...]:
-        return tuple(
-            manifests.PortEntry(
-                view.name, view.model_name, view.tensor.shape, float(view.tensor.quant.s), view.zero_point, view.offset
-            )
-            for view in views
+    def entry(view: PortView) -> manifests.PortEntry:
+        return manifests.PortEntry(
+            name=view.name,
+            model_name=view.model_name,
+            shape=view.tensor.shape,
+            scale=float(view.tensor.quant.s),
+            zero_point=view.zero_point,
+            arena_offset=None if view.is_external else view.offset,
         )
 
     return manifests.Manifest(
@@ -293,17 +310,26 @@ def _manifest(
         board=library.board,
         preprocess=preprocess,
         takes_pixels=library.takes_pixels,
-        inputs=entries(library.interface.inputs),
-        outputs=entries(library.interface.outputs),
+        inputs=tuple(map(entry, library.interface.inputs)),
+        outputs=tuple(map(entry, library.interface.outputs)),
         class_names=library.interface.class_names,
         arena_bytes=library.memory.arena_bytes,
         arena_lower_bound_bytes=library.memory.lower_bound_bytes,
+        external_bytes=library.memory.external_bytes,
         weights_bytes=library.weights_bytes,
         macs=library.macs,
         layers=tuple(_layer_entry(library, layer) for layer in library.layers),
+        segments=tuple(map(_segment_entry, library.segments)),
         network_sha256=network_sha256,
         goldens_sha256=goldens_sha256,
         files=paths,
+    )
+
+
+def _segment_entry(segment: Segment) -> manifests.SegmentEntry:
+    stage, patches = segment.stage, segment.patches
+    return manifests.SegmentEntry(
+        stage.start, stage.end, segment.rows, segment.columns, patches.mode, len(patches.maps)
     )
 
 

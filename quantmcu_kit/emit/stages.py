@@ -9,7 +9,7 @@ from functools import cached_property
 
 from quantmcu_kit.emit.constants import Constant
 from quantmcu_kit.emit.layers import Call, Layer
-from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
 from quantmcu_kit.ir.schedule import HaloMode, PatchedMap, Patches, Schedule, Span, Stage
 from quantmcu_kit.ops.table import TABLE
@@ -18,27 +18,33 @@ _LINE = 119
 _KEEPS = {
     HaloMode.RECOMPUTE: "each patch computes its own halo",
     HaloMode.REUSE_ROWS: "rows are kept for the patches below",
+    HaloMode.REUSE_COLUMNS: "columns are kept for the patch to the right",
     HaloMode.REUSE: "rows and columns are kept, nothing is computed twice",
 }
 
 
-def at(offset: int) -> str:
-    """An address in the arena."""
-    return f"arena + {offset}" if offset else "arena"
+def at(offset: int, memory: str = "arena") -> str:
+    """An address in the arena, or in external RAM."""
+    return f"{memory} + {offset}" if offset else memory
+
+
+def address(memory: StageMemory, tensor: str) -> str:
+    """Where a map lies."""
+    return at(memory.offsets[tensor], "external" if tensor in memory.external else "arena")
 
 
 @dataclass(frozen=True)
 class Move:
     """A map between two stages that moves to where the next one wants it."""
 
-    source: int
-    target: int
+    source: str
+    target: str
     bytes: int
 
     @property
     def statement(self) -> str:
         """The move in C."""
-        return f"memmove({at(self.target)}, {at(self.source)}, {self.bytes});"
+        return f"memmove({self.target}, {self.source}, {self.bytes});"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +87,13 @@ class Segment:
 
     @property
     def rows(self) -> int:
-        """Rows of patches."""
-        return self.patches.grid.rows
+        """Rows of patches, those included in which only earlier maps compute."""
+        return self.patches.row_steps
 
     @property
     def columns(self) -> int:
-        """Patches in a row."""
-        return self.patches.grid.columns
+        """Patches in a row, likewise."""
+        return self.patches.column_steps
 
     @property
     def pulls_input(self) -> bool:
@@ -183,7 +189,7 @@ class Segment:
         output = at(layer.output_offset)
         return (
             f"qmcu_{call.kernel}_end(&k{call.label}, {self._sums}, {output});"
-            f" TRACE({layer.index}, {layer.output_offset}, {layer.output_bytes});",
+            f" TRACE({layer.index}, {output}, {layer.output_bytes});",
         )
 
     @property
@@ -202,19 +208,35 @@ class Segment:
 
     def _tiled_lines(self, layer: Layer) -> Iterator[str]:
         node = layer.node
+        places = self._joined_places(node)
         yield from self._enter(node.output)
-        for call in layer.calls:
+        for index, call in enumerate(layer.calls):
             yield from self._part_lines(call, node.output)
+            if places:
+                yield f"part = qmcu_joined(part, (qmcu_region_t){{{', '.join(map(str, places[index]))}}});"
             scratch = ""
             if call.scratch_bytes is not None:
                 scratch = f", {at(layer.scratch_offset)}" if call.scratch_bytes else ", NULL"
             yield f"qmcu_{call.kernel}_part(&k{call.label}, &part{scratch});"
-        yield f"TRACE_PART({layer.index}, &part);"
+            if places or call is layer.calls[-1]:
+                yield f"TRACE_PART({layer.index}, &part);"
         if layer is self._tiled[-1] and self.patches.accumulates:
             yield from self._accumulate_lines(node.output)
         for entry in self.patches.maps:
             if entry.last_node == layer.index and entry.kept_rows:
                 yield f"qmcu_leave(&patch, {self._positions[entry.tensor]});"
+
+    def _joined_places(self, node: Node) -> tuple[tuple[int, int, int, int], ...]:
+        """Top, bottom, left and right of each input of a concatenation of rows or columns; else nothing."""
+        if node.op != "CONCATENATION" or node.attrs.axis == 3:
+            return ()
+        _, height, width, _ = self.graph.tensors[node.output].shape
+        places, before = [], 0
+        for name in node.inputs:
+            after = before + self.graph.tensors[name].shape[node.attrs.axis]
+            places.append((before, after, 0, width) if node.attrs.axis == 1 else (0, height, before, after))
+            before = after
+        return tuple(places)
 
     def _enter(self, tensor: str) -> tuple[str, ...]:
         entry = self.patches.by_tensor[tensor]
@@ -226,21 +248,16 @@ class Segment:
         return entry.tensor != self.patches.output and (self.pulls_input or entry.tensor != self.patches.input)
 
     def _part_lines(self, call: Call, output: str) -> Iterator[str]:
-        """What sets ``part`` up for a call: from its first map, with the operands put right."""
+        """What sets ``part`` up for a call: from its first map, then the other operands."""
         maps = [operand for operand in call.operands if not isinstance(operand, Constant)]
-        yield f"part = qmcu_part(&patch, {self._positions[maps[0].name]}, {self._positions[output]});"
+        target = self._positions[output]
+        source = self._positions[maps[0].name] if maps else target
+        yield f"part = qmcu_part(&patch, {source}, {target});"
         for slot, operand in zip(("in", "other"), call.operands, strict=False):
             if isinstance(operand, Constant):
-                yield f"part.{slot} = qmcu_constant({operand.name});"
-            elif self._is_spread(operand.shape, output) and len(call.operands) > 1:
-                position = self._positions[operand.name]
-                yield f"part.{slot} = qmcu_constant(qmcu_source(&patch, {position}).data);"
+                yield f"part.{slot} = {_constant_source(operand)};"
             elif operand is not maps[0]:
                 yield f"part.{slot} = qmcu_source(&patch, {self._positions[operand.name]});"
-
-    def _is_spread(self, shape: tuple[int, ...], output: str) -> bool:
-        """Whether an operand has one pixel for all of the output."""
-        return shape[1:3] == (1, 1) and self.graph.tensors[output].shape[1:3] != (1, 1)
 
     def _accumulate_lines(self, tensor: str) -> Iterator[str]:
         call = self.layers[-1].calls[0]
@@ -248,6 +265,14 @@ class Segment:
         width = f", {self.graph.tensors[tensor].shape[2]}" if call.kernel == "fully_connected" else ""
         yield f"part = qmcu_part(&patch, {position}, {position});"
         yield f"qmcu_{call.kernel}_add(&k{call.label}, &part{width}, {self._sums});"
+
+
+def _constant_source(constant: Constant) -> str:
+    """A constant operand: a map, or one pixel for all of the output."""
+    height, width, channels = ((1, 1, 1) + constant.values.shape)[-3:]
+    if height == width == 1:
+        return f"qmcu_constant({constant.name})"
+    return f"qmcu_whole_source((qmcu_shape_t){{{height}, {width}, {channels}}}, {constant.name})"
 
 
 def _span_rows(maps: Sequence[tuple[Span, ...]]) -> tuple[str, ...]:
@@ -281,27 +306,55 @@ def build_moves(graph: Graph, schedule: Schedule, memory: MemoryPlan) -> tuple[M
     for before, left, right in zip(schedule.stages, memory.stages, memory.stages[1:], strict=False):
         tensor = graph.nodes[before.end - 1].output
         assert tensor in right.offsets, "one map passes between two stages"
-        source, target = left.offsets[tensor], right.offsets[tensor]
+        source, target = address(left, tensor), address(right, tensor)
         moves.append(Move(source, target, graph.tensors[tensor].bytes) if source != target else None)
     return tuple(moves[: len(schedule.stages)])
 
 
 def _whole_statements(layers: Sequence[Layer], memory: StageMemory) -> tuple[str, ...]:
-    calls = [(_statement(call, layer, memory), call, layer) for layer in layers for call in layer.calls]
-    width = max((len(statement) for statement, _, _ in calls), default=0)
-    return tuple(
-        f"{statement:<{width}} TRACE({layer.index}, {layer.output_offset}, {layer.output_bytes});"
-        if call is layer.calls[-1]
-        else statement
-        for statement, call, layer in calls
-    )
+    statements = [(layer, _layer_statements(layer, memory)) for layer in layers]
+    width = max((len(lines[-1]) for _, lines in statements if lines), default=0)
+    result: list[str] = []
+    for layer, lines in statements:
+        is_map = layer.calls and layer.node.output not in memory.pixel_bytes
+        trace = f" TRACE({layer.index}, {address(memory, layer.node.output)}, {layer.output_bytes});" if is_map else ""
+        last = [f"{lines[-1]:<{width}}{trace}".rstrip()] if lines else [trace.lstrip()] if trace else []
+        result += [*lines[:-1], *last]
+    return tuple(result)
+
+
+def _layer_statements(layer: Layer, memory: StageMemory) -> list[str]:
+    """The calls of a layer, less the copies of what was written in place."""
+    output = layer.node.output
+    if output in memory.pixel_bytes:
+        return _slice_statements(layer, memory)
+    return [
+        _statement(call, layer, memory)
+        for call in layer.calls
+        if not any(memory.joined.get(operand.name) == output for operand in call.operands)
+    ]
+
+
+def _slice_statements(layer: Layer, memory: StageMemory) -> list[str]:
+    """A call that writes some channels of a wider map."""
+    (call,) = layer.calls
+    (operand,) = call.operands
+    struct = f"k{call.label}"
+    places = f"{address(memory, operand.name)}, {struct}.out, {address(memory, layer.node.output)}"
+    scratch = ""
+    if call.scratch_bytes is not None:
+        scratch = f", {at(layer.scratch_offset)}" if call.scratch_bytes else ", NULL"
+    return [
+        f"part = qmcu_slice({struct}.in, {places}, {memory.pixel_bytes[layer.node.output]});",
+        f"qmcu_{call.kernel}_part(&{struct}, &part{scratch});",
+    ]
 
 
 def _statement(call: Call, layer: Layer, memory: StageMemory) -> str:
     arguments = [f"&k{call.label}"]
     for operand in call.operands:
-        arguments.append(operand.name if isinstance(operand, Constant) else at(memory.offsets[operand.name]))
-    arguments.append(at(layer.output_offset))
+        arguments.append(operand.name if isinstance(operand, Constant) else address(memory, operand.name))
+    arguments.append(address(memory, layer.node.output))
     if call.scratch_bytes is not None:
         arguments.append(at(layer.scratch_offset) if call.scratch_bytes else "NULL")
     return f"qmcu_{call.kernel}({', '.join(arguments)});"

@@ -20,7 +20,7 @@ CHANNEL_BLOCK = 32  # QMCU_CHANNEL_BLOCK of quantmcu_config.h: accumulators take
 _ROWS_TOGETHER = 4  # of matvec_s8_ref.c
 _TAPS_TOGETHER = 3  # of depthwise_s8_ref.c
 _POINTERS = 8  # TAPS of depthwise_conv_2d.c
-_WORD, _COPY_BLOCK = 4, 16  # bytes: what memory functions move at a time
+WORD, _COPY_BLOCK = 4, 16  # bytes: what memory functions move at a time
 
 
 def work_of(call: KernelCall) -> Work:
@@ -48,22 +48,22 @@ def total_of(*parts: Work) -> Work:
 def places(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """int64 [4, 4]: how many of these copies read and write at each place within a word; offsets in bytes."""
     source, target = np.broadcast_arrays(source, target)
-    index = (source.ravel() % _WORD) * _WORD + target.ravel() % _WORD
-    return np.bincount(index, minlength=_WORD * _WORD).reshape(_WORD, _WORD)
+    index = (source.ravel() % WORD) * WORD + target.ravel() % WORD
+    return np.bincount(index, minlength=WORD * WORD).reshape(WORD, WORD)
 
 
 def steps(count: int, source: int, target: int) -> np.ndarray:
     """:func:`places` of ``count`` copies, each further on than the last by so many bytes."""
-    step = np.arange(_WORD)  # places repeat after a word's bytes
-    repeats = (count + _WORD - 1 - step) // _WORD
-    total = np.zeros((_WORD, _WORD), np.int64)
-    np.add.at(total, (step * source % _WORD, step * target % _WORD), repeats)
+    step = np.arange(WORD)  # places repeat after a word's bytes
+    repeats = (count + WORD - 1 - step) // WORD
+    total = np.zeros((WORD, WORD), np.int64)
+    np.add.at(total, (step * source % WORD, step * target % WORD), repeats)
     return total
 
 
 def each(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """:func:`places` of the copies ``inner`` from each of the places ``outer`` on."""
-    shifts = np.ndindex(_WORD, _WORD)
+    shifts = np.ndindex(WORD, WORD)
     return sum(outer[shift] * np.roll(inner, shift, (0, 1)) for shift in shifts)
 
 
@@ -97,16 +97,16 @@ def fills(size: int, at: np.ndarray) -> Work:
     work = Counter({"fills": count, "long_fills": count})
     for target, times in enumerate(at.sum(axis=0)):
         blocks, words, singles = _parts(size, target)
-        words += blocks * (_COPY_BLOCK // _WORD)
+        words += blocks * (_COPY_BLOCK // WORD)
         work.update({"filled_words": int(times) * words, "filled_bytes": int(times) * singles})
     return +work
 
 
 def _parts(size: int, target: int) -> tuple[int, int, int]:
     """Blocks, words and single bytes of a run of ``size`` bytes that begins at that byte of a word."""
-    lead = -target % _WORD
+    lead = -target % WORD
     blocks, rest = divmod(size - lead, _COPY_BLOCK)
-    words, tail = divmod(rest, _WORD)
+    words, tail = divmod(rest, WORD)
     return blocks, words, lead + tail
 
 
@@ -147,12 +147,13 @@ def _conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
 def _gathered(k: SimpleNamespace) -> Work:
     """``gather_row`` of conv_2d.c for every row of every window: rows copied whole, padded whole, or tap by tap."""
     channels, width = k.input.c, k.input.w
+    pitch, offset = getattr(k, "pitch", width * channels), getattr(k, "offset", 0)  # in bytes; of the view, in a part
     run = k.kernel.w * channels
     row = np.arange(k.kernel.h)
     y = np.arange(k.out.h)[:, None] * k.stride.h - k.pad.top + row * k.dilation.h  # [out.h, kernel.h]
     window = np.broadcast_to(row * run, y.shape)
     in_image = (y >= 0) & (y < k.input.h)
-    rows = places(y[in_image] * width * channels, window[in_image])
+    rows = places(y[in_image] * pitch + offset, window[in_image])
     rows_of_padding = places(np.zeros(1, np.int64), window[~in_image])
 
     x = np.arange(k.out.w) * k.stride.w - k.pad.left
@@ -289,7 +290,8 @@ def _resize_nearest_neighbor(k: SimpleNamespace, call: KernelCall) -> Work:
     y = np.arange(k.out.h)
     again = np.concatenate([[False], k.rows[1:] == k.rows[:-1]])
     repeated, fresh = y[again] * row_bytes, y[~again] * row_bytes
-    rows = places(k.rows[~again].astype(np.int64) * k.input.w * pixel, fresh)
+    pitch = getattr(k, "pitch", k.input.w * pixel)
+    rows = places(k.rows[~again].astype(np.int64) * pitch, fresh)
     columns = places(k.columns.astype(np.int64) * pixel, np.arange(k.out.w) * pixel)
     return total_of(
         {"rows": fresh.size, "repeated_rows": repeated.size, "pixels": fresh.size * k.out.w},

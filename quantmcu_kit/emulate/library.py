@@ -58,6 +58,11 @@ class BoardRun:
     stack_bytes: int
     unaligned: int
 
+    @property
+    def cycles_between(self) -> int:
+        """Of a run, mean: what belongs to no layer, such as checks, moves between patches and the output's copy."""
+        return round(sum(self.cycles) / len(self.cycles)) - sum(layer.cycles for layer in self.layers)
+
 
 def emulated_boards() -> tuple[Board, ...]:
     """The boards of the catalog that can be emulated."""
@@ -72,6 +77,18 @@ def require_emulated(board: Board) -> None:
             f"{board.id} has a {board.cpu}, which is not emulated",
             why="the emulator and its cycle tables are for Cortex-M cores",
             hint="choose one of " + ", ".join(entry.id for entry in emulated_boards()),
+        )
+
+
+def _refuse_external(manifest: Manifest, board: Board) -> None:
+    """Raise ``does-not-fit`` for a library with maps in external RAM: no emulated board has any."""
+    if manifest.external_bytes:
+        raise QmkitError(
+            "does-not-fit",
+            f"{manifest.name} needs {manifest.external_bytes:,} bytes of external RAM, and {board.id} has none",
+            why=f"it was built for {manifest.board}",
+            hint="build it for the board on which it is to run",
+            exit_code=EXIT_FAILED,
         )
 
 
@@ -103,6 +120,7 @@ class BoardLibrary:
         check_accesses: bool = True,
     ) -> None:
         require_emulated(board)
+        _refuse_external(manifest, board)
         self._manifest = manifest
         self.board = board
         self.toolchain = find_toolchain()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.codec import decode, encode
 from quantmcu_kit.ir.contract import Preprocess
+from quantmcu_kit.ir.schedule import HaloMode
 
 GENERATOR = "qmkit"
 PATH = "extras/qmkit.json"
@@ -19,7 +20,7 @@ GOLDENS_PATH = "extras/goldens.zip"
 class PortEntry:
     """An input or output: its C parameter, the model file's name, shape, quantization and arena offset in bytes.
 
-    The offset is None for an input that is not resident.
+    The offset is None for an input that is not in the arena.
     """
 
     name: str
@@ -46,6 +47,18 @@ class LayerEntry:
 
 
 @dataclass(frozen=True)
+class SegmentEntry:
+    """Layers [start, end) that run patch by patch: rows and columns of patches, what is kept between them, and maps."""
+
+    start: int
+    end: int
+    rows: int
+    columns: int
+    halo: HaloMode
+    maps: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Facts of a generated library.
 
@@ -54,6 +67,7 @@ class Manifest:
         model_sha256: of the ``.tflite`` file.
         preprocess: how pixels become the input, None for networks that take no picture.
         takes_pixels: whether ``<name>_run`` takes uint8 pixels; otherwise only ``<name>_run_quantized`` exists.
+        external_bytes: of external RAM beside the arena.
         weights_bytes: constants in flash: weights, biases, requantization and lookup tables.
         macs: multiply-accumulates per run.
         network_sha256, goldens_sha256: of the archives in ``extras/``.
@@ -72,9 +86,11 @@ class Manifest:
     class_names: tuple[str, ...]
     arena_bytes: int
     arena_lower_bound_bytes: int
+    external_bytes: int
     weights_bytes: int
     macs: int
     layers: tuple[LayerEntry, ...]
+    segments: tuple[SegmentEntry, ...]
     network_sha256: str
     goldens_sha256: str
     files: tuple[str, ...]

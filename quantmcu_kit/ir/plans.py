@@ -104,6 +104,10 @@ class StageMemory:
         scratch: byte offset of each node's scratch block, for nodes that have one.
         kept: byte offset of the rows that a map keeps beside its tile, for maps that do.
         sums: byte offset of the int32 sums of a stage that ends in a reduction, else None.
+        joined: the joined map of each map that is written where a concatenation wants it: nothing is left to copy.
+        pixel_bytes: of those among them whose pixels are part of wider ones, the bytes from pixel to pixel.
+        external: maps that lie in external RAM, where their offsets count from its own start.
+        external_bytes: from that start to the end of the highest block.
         lifetimes: the blocks as placed.
     """
 
@@ -114,6 +118,10 @@ class StageMemory:
     kept: Mapping[str, int]
     sums: int | None
     lifetimes: tuple[Lifetime, ...]
+    joined: Mapping[str, str] = field(default_factory=dict)
+    pixel_bytes: Mapping[str, int] = field(default_factory=dict)
+    external: frozenset[str] = frozenset()
+    external_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,15 +132,21 @@ class MemoryPlan:
         arena_bytes: size of the arena.
         lower_bound_bytes: of the hungriest stage.
         stages: one per stage of the schedule.
+        pulls_input: the network's input is not in the arena; the first stage has a tile of it.
+        external_bytes: external RAM beside the arena.
     """
 
     arena_bytes: int
     lower_bound_bytes: int
     stages: tuple[StageMemory, ...]
+    pulls_input: bool = False
+    external_bytes: int = 0
 
     def input_offset(self, tensor: str) -> int | None:
         """Where an input of the network lies when it begins to run; None for one that is not resident."""
-        return self.stages[0].offsets.get(tensor) if self.stages else 0
+        if self.pulls_input:
+            return None
+        return self.stages[0].offsets[tensor] if self.stages else 0
 
     def output_offset(self, tensor: str) -> int:
         """Where an output of the network lies when it has run."""

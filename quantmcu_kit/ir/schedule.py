@@ -17,17 +17,18 @@ class HaloMode(Enum):
 
     RECOMPUTE = "recompute"  # each patch computes its own
     REUSE_ROWS = "reuse-rows"  # rows are kept for the patches below
+    REUSE_COLUMNS = "reuse-columns"  # columns are kept for the patch to the right
     REUSE = "reuse"  # rows and columns are kept: nothing is computed twice
 
     @property
     def keeps_rows(self) -> bool:
         """Whether rows are computed once."""
-        return self is not HaloMode.RECOMPUTE
+        return self in (HaloMode.REUSE_ROWS, HaloMode.REUSE)
 
     @property
     def keeps_columns(self) -> bool:
         """Whether columns are computed once."""
-        return self is HaloMode.REUSE
+        return self in (HaloMode.REUSE_COLUMNS, HaloMode.REUSE)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,16 @@ class Patches:
     pulls_input: bool
     junction_bytes: int
     accumulates: bool
+
+    @property
+    def row_steps(self) -> int:
+        """Rows of patches. Where rows are kept, there are more than the grid's: earlier maps are ahead of the last."""
+        return len(self.maps[0].rows)
+
+    @property
+    def column_steps(self) -> int:
+        """Patches in a row, likewise."""
+        return len(self.maps[0].columns)
 
     @cached_property
     def by_tensor(self) -> Mapping[str, PatchedMap]:

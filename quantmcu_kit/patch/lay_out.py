@@ -8,24 +8,20 @@ from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.schedule import Grid, HaloMode, PatchedMap, Patches, Schedule, Span, Stage
 from quantmcu_kit.ir.types import Size
 from quantmcu_kit.ops.halo import map_size
-from quantmcu_kit.patch.memory import Extent, columns_of, junction_bytes, kept_rows, rows_of, stays
+from quantmcu_kit.patch.extent import Extent, columns_of, rows_of
+from quantmcu_kit.patch.memory import junction_bytes, kept_rows, stays
 from quantmcu_kit.patch.plan import Plan
 from quantmcu_kit.patch.segment import Segment
 
 
-def lay_out(graph: Graph, plan: Plan, *, pull_input: bool = False) -> Schedule:
-    """The schedule of a plan; neighbouring stretches that run layer by layer become one stage.
-
-    Args:
-        pull_input: the network's input is not resident, if the first stretch runs in patches.
-    """
+def lay_out(graph: Graph, plan: Plan) -> Schedule:
+    """The schedule of a plan; neighbouring stretches that run layer by layer become one stage."""
     stages: list[Stage] = []
     for stretch in plan.stretches:
         piece = stretch.segment
         if stretch.grid is not None:
-            patches = lay_out_segment(
-                graph, piece, stretch.grid, stretch.mode, is_pulled=pull_input and piece.start == 0
-            )
+            is_pulled = plan.pulls_input and piece.start == 0
+            patches = lay_out_segment(graph, piece, stretch.grid, stretch.mode, is_pulled=is_pulled)
             stages.append(Stage(piece.start, piece.end, patches))
         elif stages and stages[-1].patches is None:
             stages[-1] = Stage(stages[-1].start, piece.end, None)

@@ -15,65 +15,10 @@ from dataclasses import dataclass
 
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import TILE_ALIGNMENT
-from quantmcu_kit.ir.region import Interval
-from quantmcu_kit.ir.schedule import Grid, HaloMode
+from quantmcu_kit.patch.extent import Axis, Extent
 from quantmcu_kit.patch.segment import Segment, sum_count
-from quantmcu_kit.patch.tiles import tiles
 
 _SUM_BYTES = 4  # of an int32
-
-
-@dataclass(frozen=True)
-class Extent:
-    """A map along one axis, patch after patch.
-
-    Attributes:
-        steps: rows (or columns) that each patch needs.
-        fresh: the part of them that it computes.
-    """
-
-    steps: tuple[Interval, ...]
-    fresh: tuple[Interval, ...]
-    needed: int
-    kept: int
-    computed: int
-
-    @staticmethod
-    def of(needed: tuple[Interval, ...], fresh: tuple[Interval, ...]) -> Extent:
-        """``needed``: most at a time; ``kept``: most that were there before; ``computed``: all, again included."""
-        return Extent(
-            needed,
-            fresh,
-            max(each.size for each in needed),
-            max(wanted.size - new.size for wanted, new in zip(needed, fresh, strict=True)),
-            sum(each.size for each in fresh),
-        )
-
-
-Axis = Mapping[str, Extent]  # by map
-
-
-def rows_of(graph: Graph, segment: Segment, parts: int, *, keep: bool) -> Axis:
-    """The maps' rows where the last one is cut into ``parts`` from top to bottom; ``keep``: none is computed twice."""
-    patches = tiles(graph, segment, Grid(parts, 1), HaloMode.REUSE if keep else HaloMode.RECOMPUTE)
-    return {
-        name: Extent.of(
-            tuple(patch.needed[name].rows for patch in patches), tuple(patch.fresh[name].rows for patch in patches)
-        )
-        for name in patches[0].needed
-    }
-
-
-def columns_of(graph: Graph, segment: Segment, parts: int, *, keep: bool) -> Axis:
-    """The maps' columns where the last one is cut into ``parts`` from left to right."""
-    patches = tiles(graph, segment, Grid(1, parts), HaloMode.REUSE if keep else HaloMode.RECOMPUTE)
-    return {
-        name: Extent.of(
-            tuple(patch.needed[name].columns for patch in patches),
-            tuple(patch.fresh[name].columns for patch in patches),
-        )
-        for name in patches[0].needed
-    }
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,22 @@
-"""Which segments run in patches, on which grids, and what is kept: the best plans between least RAM and least work.
+"""Which segments run in patches, on which grids, and what is kept: the best plans between least RAM and least cost.
 
 A network is a chain between cut points. Every stretch between two of them may run whole or in patches; a plan is a path
-through the cut points, its RAM that of its hungriest stretch, its work the sum. The front of plans that nothing beats
+through the cut points, its RAM that of its hungriest stretch, its cost the sum. The front of plans that nothing beats
 is found by dynamic programming: exact over the grids that are tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from quantmcu_kit.ir.graph import Graph
-from quantmcu_kit.ops.halo import map_size
-from quantmcu_kit.ops.table import TABLE
-from quantmcu_kit.patch.memory import columns_of, rows_of, segment_memory
-from quantmcu_kit.patch.segment import Segment, cut_points, is_tileable
-from quantmcu_kit.patch.tiles import Grid, HaloMode, pixel_macs
+import numpy as np
 
-Cuts = tuple["str | None", ...]
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.schedule import Grid, HaloMode
+from quantmcu_kit.patch.cost import Costs
+from quantmcu_kit.patch.segment import Segment
+from quantmcu_kit.patch.ways import MODES, Problem, Ways, pareto, patched_ways
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,11 @@ class Stretch:
     """A part of a plan.
 
     Attributes:
-        segment: its nodes and the maps at its ends.
+        segment: its nodes and the maps at its ends; an end where several maps are alive has no name.
         grid, mode: how it runs in patches; None where it runs whole.
-        ram_bytes: while it runs.
+        ram_bytes: while it runs; no placement in the arena needs less.
         macs: multiply-accumulates, what is computed again included.
+        cost: in the unit of the costs that the plan was made for.
     """
 
     segment: Segment
@@ -36,103 +36,170 @@ class Stretch:
     mode: HaloMode | None
     ram_bytes: int
     macs: int
+    cost: float
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Stretches from the network's input to its output."""
+    """Stretches from the network's input to its output.
+
+    Attributes:
+        pulls_input: the network's input is not resident.
+    """
 
     stretches: tuple[Stretch, ...]
-    ram_bytes: int
-    macs: int
+    pulls_input: bool = False
 
-    def then(self, stretch: Stretch) -> Plan:
-        """This plan with one more stretch at its end."""
-        ram_bytes = max(self.ram_bytes, stretch.ram_bytes)
-        return Plan((*self.stretches, stretch), ram_bytes, self.macs + stretch.macs)
+    @property
+    def ram_bytes(self) -> int:
+        """Of the hungriest stretch."""
+        return max((stretch.ram_bytes for stretch in self.stretches), default=0)
+
+    @property
+    def macs(self) -> int:
+        """Of all stretches."""
+        return sum(stretch.macs for stretch in self.stretches)
+
+    @property
+    def cost(self) -> float:
+        """Of all stretches."""
+        return sum(stretch.cost for stretch in self.stretches)
+
+    @property
+    def is_patched(self) -> bool:
+        """Whether anything runs in patches."""
+        return any(stretch.grid for stretch in self.stretches)
 
 
-def plan_front(graph: Graph, *, pull_input: bool = False) -> tuple[Plan, ...]:
-    """Plans of which none is better in both RAM and work, from least RAM to least work.
+@dataclass(frozen=True, eq=False)
+class _Front:
+    """Plans up to one position: RAM, cost and how each was reached: (way, its index, plan before it)."""
+
+    ram_bytes: np.ndarray
+    cost: np.ndarray
+    origins: Sequence[tuple[Ways | Stretch, int, int]]
+
+
+def plan_front(
+    graph: Graph,
+    costs: Costs | None = None,
+    *,
+    pull_input: bool = False,
+    modes: Collection[HaloMode] = MODES,
+    grids: Collection[Grid] | None = None,
+) -> tuple[Plan, ...]:
+    """Plans of an integer graph of which none is better in both RAM and cost, from least RAM to least cost.
 
     Args:
-        pull_input: the network's input is not resident: rows of it come as they are asked for.
+        costs: multiply-accumulates where none are given.
+        pull_input: the network's input is not resident: rows of it come as they are asked for, by a first stretch that
+            runs in patches. There may be no such plan.
+        modes, grids: those to try, if not all.
     """
-    cuts = cut_points(graph)
-    best: list[list[Plan]] = [[] for _ in cuts]
-    best[0] = [Plan((), 0, 0)]
-    for end in range(1, len(cuts)):
-        if cuts[end] is None:
-            continue
-        candidates = [
-            plan.then(stretch)
-            for stretch in _stretches(graph, cuts, end, pull_input)
-            for plan in best[stretch.segment.start]
-        ]
-        best[end] = _front(candidates)
-    return tuple(best[-1])
+    return front_of(Problem.of(graph, costs), pull_input=pull_input, modes=modes, grids=grids)
 
 
-def _front(plans: Iterable[Plan]) -> list[Plan]:
-    """Plans that no other one beats; of equal ones the first."""
-    kept: list[Plan] = []
-    for plan in sorted(plans, key=lambda plan: (plan.ram_bytes, plan.macs)):
-        if not kept or plan.macs < kept[-1].macs:
-            kept.append(plan)
-    return kept
+def front_of(
+    problem: Problem,
+    *,
+    pull_input: bool = False,
+    modes: Collection[HaloMode] = MODES,
+    grids: Collection[Grid] | None = None,
+) -> tuple[Plan, ...]:
+    """:func:`plan_front` of a problem."""
+    last = len(problem.graph.nodes)
+    if not last:
+        return () if pull_input else (Plan(()),)
+    positions = _positions(problem)
+    fronts = {0: _Front(np.zeros(1, np.int64), np.zeros(1), ())}
+    for before, end in zip(positions, positions[1:], strict=False):
+        ways: list[Ways | Stretch] = [] if pull_input and before == 0 else [whole(problem, before, end)]
+        ways += patched_ways(problem, end, is_pulled=pull_input, modes=modes, grids=grids)
+        fronts[end] = _reach(fronts, ways)
+    return tuple(_trace(problem, fronts, last, index, pull_input) for index in range(len(fronts[last].cost)))
 
 
-def _stretches(graph: Graph, cuts: Cuts, end: int, pull_input: bool) -> Iterator[Stretch]:
-    """Every way to reach ``end`` from an earlier cut point."""
-    start = max(index for index in range(end) if cuts[index] is not None)
-    yield _whole(graph, Segment(start, end, cuts[start], cuts[end]), pull_input)
-    first = end
-    while first > 0 and is_tileable(graph, graph.nodes[first - 1]):
-        first -= 1
-    pieces = [Segment(index, end, cuts[index], cuts[end]) for index in range(first, end) if cuts[index] is not None]
-    if not pieces:
-        return
-    size = map_size(graph.tensors[cuts[end]])
-    per_pixel = {node.output: pixel_macs(graph, node) for node in pieces[0].nodes(graph)}
-    rows = {keep: {n: rows_of(graph, pieces[0], n, keep=keep) for n in _parts(size.h)} for keep in (False, True)}
-    columns = {keep: {n: columns_of(graph, pieces[0], n, keep=keep) for n in _parts(size.w)} for keep in (False, True)}
-    for mode in HaloMode:
-        for n, of_rows in rows[mode.keeps_rows].items():
-            for m, of_columns in columns[mode.keeps_columns].items():
-                macs, counted = 0, end
-                for piece in reversed(pieces):
-                    for node in graph.nodes[piece.start : counted]:
-                        pixels = of_rows[node.output].computed * of_columns[node.output].computed
-                        macs += per_pixel[node.output] * pixels
-                    counted = piece.start
-                    is_pulled = pull_input and piece.start == 0
-                    memory = segment_memory(graph, piece, of_rows, of_columns, is_pulled=is_pulled)
-                    yield Stretch(piece, Grid(n, m), mode, memory.total, macs)
+def _positions(problem: Problem) -> list[int]:
+    """Where stretches may end: cut points, and the network's two ends."""
+    inner = [index for index, name in enumerate(problem.cuts) if name is not None]
+    return sorted({0, *inner, len(problem.graph.nodes)})
 
 
-def _parts(size: int) -> list[int]:
-    """Numbers of patches along an axis: all of its pixels, half as many, and so on to one."""
-    parts = [size]
-    while parts[-1] > 1:
-        parts.append(-(-parts[-1] // 2))
-    return parts
+def whole(problem: Problem, start: int, end: int) -> Stretch:
+    """Nodes [start, end) layer by layer."""
+    ram_bytes = max(problem.whole[start:end], default=0)
+    cost = sum(problem.node_cost(index).whole for index in range(start, end))
+    return Stretch(problem.segment(start, end), None, None, ram_bytes, sum(problem.macs[start:end]), cost)
 
 
-def _whole(graph: Graph, piece: Segment, pull_input: bool) -> Stretch:
-    """Layer by layer: the most that its maps take at one node; an elementwise result takes its operand's place."""
-    nodes = piece.nodes(graph)
-    last_use = {name: index for index, node in enumerate(nodes) for name in graph.activation_inputs(node)}
-    last_use[piece.output] = len(nodes)
-    alive = {piece.input} if not (pull_input and piece.start == 0) else set()
-    most = macs = 0
-    for index, node in enumerate(nodes):
-        spec, output = TABLE[node.op], graph.tensors[node.output]
-        macs += spec.cost(node.attrs, graph.input_tensors(node), output).macs
-        before = sum(graph.tensors[name].elements for name in alive)
-        dying = [name for name in graph.activation_inputs(node) if last_use[name] == index and name in alive]
-        takes_over = spec.is_view or (
-            spec.in_place and any(graph.tensors[name].elements == output.elements for name in dying)
-        )
-        most = max(most, before + (0 if takes_over else output.elements))
-        alive = {name for name in (*alive, node.output) if last_use.get(name, -1) > index}
-    return Stretch(piece, None, None, most, macs)
+def _reach(fronts: dict[int, _Front], ways: Iterable[Ways | Stretch]) -> _Front:
+    """The front at a position that every way leads to."""
+    rams, costs, sources = [], [], []
+    for way in ways:
+        before = fronts[way.segment.start]
+        ram, cost = np.atleast_1d(way.ram_bytes), np.atleast_1d(way.cost)
+        rams.append(np.maximum(ram[:, None], before.ram_bytes[None, :]).ravel())
+        costs.append((before.cost[None, :] + cost[:, None]).ravel())
+        sources.append((way, len(before.cost)))
+    if not rams:
+        return _Front(np.zeros(0, np.int64), np.zeros(0), ())
+    all_ram, all_cost = np.concatenate(rams), np.concatenate(costs)
+    chosen = pareto(all_ram, all_cost)
+    limits = np.cumsum([len(each) for each in rams])
+    origins = []
+    for index in chosen:
+        source = int(np.searchsorted(limits, index, side="right"))
+        way, count = sources[source]
+        inside = int(index) - (int(limits[source - 1]) if source else 0)
+        origins.append((way, inside // count, inside % count))
+    return _Front(all_ram[chosen], all_cost[chosen], origins)
+
+
+def _trace(problem: Problem, fronts: dict[int, _Front], end: int, index: int, pulls_input: bool) -> Plan:
+    """The plan at an index of a front, stretches that run whole joined."""
+    stretches: list[Stretch] = []
+    while end > 0:
+        way, choice, before = fronts[end].origins[index]
+        stretch = way if isinstance(way, Stretch) else stretch_of(way, choice)
+        if stretches and stretch.grid is None and stretches[-1].grid is None:
+            stretch = whole(problem, stretch.segment.start, stretches.pop().segment.end)
+        stretches.append(stretch)
+        end, index = way.segment.start, before
+    return Plan(tuple(reversed(stretches)), pulls_input)
+
+
+def stretch_of(ways: Ways, index: int) -> Stretch:
+    """One way to run a segment in patches."""
+    return Stretch(
+        ways.segment,
+        ways.grids[index],
+        ways.modes[index],
+        int(ways.ram_bytes[index]),
+        int(ways.macs[index]),
+        float(ways.cost[index]),
+    )
+
+
+def front_json(front: Iterable[Plan]) -> list[dict[str, object]]:
+    """A front as data."""
+    return [
+        {
+            "ram_bytes": plan.ram_bytes,
+            "macs": plan.macs,
+            "cost": plan.cost,
+            "input": "rows" if plan.pulls_input else "arena",
+            "stretches": [
+                {
+                    "start": stretch.segment.start,
+                    "end": stretch.segment.end,
+                    "grid": str(stretch.grid) if stretch.grid else None,
+                    "halo": stretch.mode.value if stretch.mode else None,
+                    "ram_bytes": stretch.ram_bytes,
+                    "macs": stretch.macs,
+                    "cost": stretch.cost,
+                }
+                for stretch in plan.stretches
+            ],
+        }
+        for plan in front
+    ]

@@ -12,6 +12,7 @@ from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.verify.contents import Contents, read_contents
 from quantmcu_kit.verify.host import HostLibrary, Mode
+from quantmcu_kit.verify.trace import LayerTrace, Piece
 
 _NOISE_VECTORS = 2  # inputs of random bytes reach clamps that pictures do not
 _BATCH = 16  # inputs in the Python reference at a time
@@ -159,13 +160,29 @@ def _locate(path: Path, graph: Graph, vector: int, inputs: Arrays) -> Difference
     one = tuple(array[vector : vector + 1] for array in inputs)
     maps = Interpreter(graph, integer=True, keep_all=True).run(_named(graph, one))
     with HostLibrary(path, Mode.TRACE) as library:
-        for layer in library.trace(*one):
+        for layer in _with_slices(graph, library.trace(*one)):
             node = graph.nodes[layer.index]
             expected = maps[node.output][0]
             place = _first_place(expected, layer.over(expected))
             if place:
                 return Difference(vector, layer.index, node.op, node.name, *place)
     return None
+
+
+def _with_slices(graph: Graph, traced: Sequence[LayerTrace]) -> list[LayerTrace]:
+    """The layers by index, with those that wrote straight into a concatenated map: they are not traced themselves."""
+    layers = {layer.index: layer for layer in traced}
+    writers = {node.output: index for index, node in enumerate(graph.nodes)}
+    for index, node in reversed(list(enumerate(graph.nodes))):
+        if node.op != "CONCATENATION" or index not in layers:
+            continue
+        ends = np.cumsum([graph.tensors[name].shape[node.attrs.axis] for name in node.inputs])
+        joined = layers[index].over(np.zeros(layers[index].shape, np.int8))
+        for name, values in zip(node.inputs, np.split(joined, ends[:-1], node.attrs.axis), strict=True):
+            writer = writers.get(name, index)
+            if writer not in layers:
+                layers[writer] = LayerTrace(writer, values.shape, (Piece(0, values.reshape(-1)),))
+    return [layers[index] for index in sorted(layers)]
 
 
 def _locate_output(

@@ -122,7 +122,7 @@ class HostLibrary:
         name, macro = manifest.name, manifest.name.upper()
         inputs, input_bytes = _parts("input", [port.shape for port in manifest.inputs])
         outputs, output_bytes = _parts("output", [port.shape for port in manifest.outputs])
-        arena = f"arena, {macro}_ARENA_BYTES"
+        arena = f"arena, {macro}_ARENA_BYTES" + (", external" if manifest.external_bytes else "")
         quantized = f"{name}_run_quantized_in_arena({arena}, {inputs}, {outputs})"
         pixels = f"{name}_run_in_arena({arena}, (const uint8_t *)input, {outputs})"
         defines = {
@@ -133,6 +133,8 @@ class HostLibrary:
             "RUN_QUANTIZED": quantized,
             "RUN_PIXELS": pixels if manifest.takes_pixels else quantized,
         }
+        if manifest.external_bytes:
+            defines["EXTERNAL_BYTES"] = f"{macro}_EXTERNAL_BYTES"
         if self._mode is Mode.TRACE:
             defines |= {"TRACE_FUNCTION": f"{name}_trace", "TRACE_ROW_FUNCTION": f"{name}_trace_row"}
         return f"#include <{name}.h>\n" + "".join(f"#define {key} {value}\n" for key, value in defines.items())

@@ -16,6 +16,9 @@ enum { RUNS = 0, SHORT_INPUT = 3, LIBRARY_ERROR = 4, WRITE_ERROR = 5 };
 #define ARENA_FILL 0xA5 /* a run must not depend on what an earlier one left */
 
 __attribute__((aligned(ARENA_ALIGNMENT))) static int8_t arena[ARENA_BYTES];
+#ifdef EXTERNAL_BYTES
+__attribute__((aligned(ARENA_ALIGNMENT))) static int8_t external[EXTERNAL_BYTES];
+#endif
 static int8_t input[INPUT_BYTES];
 static int8_t output[OUTPUT_BYTES];
 
@@ -45,6 +48,9 @@ void TRACE_ROW_FUNCTION(int layer, int32_t row, int32_t column, const int8_t *da
 static int run(int is_pixels)
 {
     memset(arena, ARENA_FILL, sizeof arena);
+#ifdef EXTERNAL_BYTES
+    memset(external, ARENA_FILL, sizeof external);
+#endif
     return is_pixels ? RUN_PIXELS : RUN_QUANTIZED;
 }
 

@@ -12,39 +12,57 @@ from tests.support import arm
 RUNTIME = ROOT / "platformio_lib" / "src"
 TABLE = ROOT / "platformio_lib" / "code_size.toml"
 HEADER = """\
-# Bytes on a Cortex-M4 at -Os (arm-none-eabi-gcc 12), for the estimate of `qmkit build`.
-# Written by `make bench-code-size`, held against the compiler by tests/budget/test_code_size.py.
+# Bytes on a Cortex-M4 at -Os (arm-none-eabi-gcc 12), for the estimate of `qmkit build`: [runtime] as far as whole
+# layers need it, [parts] what is added where a segment calls the kernel or, for patch.c, moves maps between patches.
+# Written by `make bench-code-size`, held against the compiler by tests/budget/test_budgets.py.
 
 # The run function of a network: fixed part, and each kernel call.
 [network]
 fixed = 200
 per_call = 18
+
+# What segments add: each of them, each kernel call in one, each map that moves between patches; and the functions for
+# an input that is not in the arena.
+[segments]
+fixed = 36
+per_call = 19
+per_moved_map = 15
+pulled_input = 290
 """
 
 
-def measure() -> tuple[dict[str, int], dict[str, int]]:
-    """(code by source stem, bytes of the parameter struct by kernel)."""
+def measure() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """(code by source stem, more of it by kernel where it runs on parts, bytes of the parameter struct by kernel)."""
     with tempfile.TemporaryDirectory() as folder:
         sources = sorted((RUNTIME / "quantmcu").rglob("*.c"))
         objects = [arm.compile_object(source, Path(folder, f"{source.stem}.o"), RUNTIME) for source in sources]
         code = {stem: text for stem, (text, _) in arm.sizes(objects).items()}
-        structs = []
+        structs, wholes = [], []
         for header in sorted((RUNTIME / "quantmcu" / "kernels").glob("*.h")):
+            wholes.append(_linked(Path(folder), header.stem, f"qmcu_{header.stem}"))
             probe = Path(folder, f"{header.stem}.c")
             probe.write_text(f'#include "{header}"\nchar probe[sizeof(qmcu_{header.stem}_t)];\n')
             structs.append(arm.compile_object(probe, Path(folder, f"{header.stem}.struct.o"), RUNTIME))
+        wholes.append(_linked(Path(folder), "patch", "qmcu_part"))
+        whole = {stem.removesuffix(".whole"): text for stem, (text, _) in arm.sizes(wholes).items()}
         parameters = {stem.removesuffix(".struct"): zeroed for stem, (_, zeroed) in arm.sizes(structs).items()}
-    return code, parameters
+    parts = {stem: code[stem] - size for stem, size in whole.items() if code[stem] > size}
+    return code | whole, parts, parameters
+
+
+def _linked(folder: Path, stem: str, root: str) -> Path:
+    """What one function needs of its own file."""
+    return arm.linked([folder / f"{stem}.o"], [root], folder / f"{stem}.whole.o")
 
 
 def main() -> None:
     """Print the table, and write it when asked to."""
-    code, parameters = measure()
-    results = Results("code_size", [("file", 28), ("code", 8), ("parameters", 12)])
+    code, parts, parameters = measure()
+    results = Results("code_size", [("file", 28), ("code", 8), ("parts", 8), ("parameters", 12)])
     for stem in sorted(code):
-        results.add(file=stem, code=code[stem], parameters=parameters.get(stem, 0))
+        results.add(file=stem, code=code[stem], parts=parts.get(stem, 0), parameters=parameters.get(stem, 0))
     if "--write" in sys.argv:
-        sections = [("runtime", code), ("parameters", parameters)]
+        sections = [("runtime", code), ("parts", parts), ("parameters", parameters)]
         lines = [HEADER]
         for title, table in sections:
             lines += [f"[{title}]", *(f"{stem} = {size}" for stem, size in sorted(table.items())), ""]

@@ -113,7 +113,7 @@ class Layers:
         return (Size(1, 1), Size(1, 1), Size(2, 2), Size(1, 2))[self.rng.integers(4)]
 
 
-def _filling(taps: int) -> Quant:
+def filling(taps: int) -> Quant:
     """An output quantization whose range random sums of ``taps`` products fill and sometimes leave."""
     return Quant.per_tensor(60 * 60 * taps**0.5 * 0.011 * float(MAP.s) / 50, 7)
 
@@ -133,7 +133,7 @@ def _conv_2d(layers: Layers, index: int) -> None:
     reach = tuple((size - 1) * dilation + 1 for size in window)
     x = layers.map(*layers.image(taps * outer, MOST_MACS, reach), inner)
     weights = layers.weights((outer, *window, inner), 0, zero_point=-9 if index % 9 == 5 else 0)
-    layers.layer("CONV_2D", attrs, x, weights, layers.bias(outer), quant=_filling(taps))
+    layers.layer("CONV_2D", attrs, x, weights, layers.bias(outer), quant=filling(taps))
 
 
 def _depthwise_conv_2d(layers: Layers, index: int) -> None:
@@ -146,7 +146,7 @@ def _depthwise_conv_2d(layers: Layers, index: int) -> None:
     x = layers.map(*layers.image(taps * outer, MOST_MACS // 2, reach), inner)
     weights = layers.weights((1, *window, outer), 3, zero_point=-9 if index % 7 == 3 else 0)
     attrs = _convolution_attrs(layers, window, dilation)
-    layers.layer("DEPTHWISE_CONV_2D", attrs, x, weights, layers.bias(outer), quant=_filling(taps))
+    layers.layer("DEPTHWISE_CONV_2D", attrs, x, weights, layers.bias(outer), quant=filling(taps))
 
 
 def _fully_connected(layers: Layers, index: int) -> None:
@@ -155,7 +155,7 @@ def _fully_connected(layers: Layers, index: int) -> None:
     weights = layers.weights((outer, taps), 0, zero_point=-9 if index % 5 == 3 else 0)
     attrs = fully_connected.Attrs(rows > 1, Activation.NONE)
     x = layers.map(rows, taps) if rows > 1 else layers.map(taps)
-    layers.layer("FULLY_CONNECTED", attrs, x, weights, layers.bias(outer), quant=_filling(taps))
+    layers.layer("FULLY_CONNECTED", attrs, x, weights, layers.bias(outer), quant=filling(taps))
 
 
 def _pool(layers: Layers, index: int) -> tuple[Tensor, Pool]:

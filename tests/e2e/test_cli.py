@@ -12,6 +12,7 @@ MODEL = DIGITS / "digits.tflite"
 BUILD = ("build", MODEL, "--images", DIGITS / "calibration", "--preprocess", "pm1", "--limit", 8)
 BUILD_KEYS = {
     "board", "model_sha256", "fits", "ram_bytes", "ram_free_bytes", "arena_bytes", "arena_lower_bound_bytes",
+    "external_bytes", "input", "stages",
     "flash_bytes", "flash_free_bytes", "weights_bytes", "macs", "latency_ms", "calibration_pictures", "preprocess",
     "layers", "warnings", "library",
 }  # fmt: skip

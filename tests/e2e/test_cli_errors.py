@@ -123,11 +123,13 @@ def test_unwritable_output(qmkit, tmp_path):
 
 
 def test_what_does_not_fit_is_refused_with_figures(qmkit, tmp_path):
-    arguments = ("build", MODEL, "--preprocess", "pm1", "--limit", 2, "--board", "uno_r4_wifi", "--json")
+    board = ("--board", "uno_r4_wifi", "--patches", "off")
+    arguments = ("build", MODEL, "--preprocess", "pm1", "--limit", 2, *board, "--json")
     result = qmkit(*arguments)
     assert result.code == 1
     error = error_of(result)
     assert error["code"] == "does-not-fit" and "24,576 B are free" in error["message"]
+    assert "takes most RAM" in error["where"] and "while it runs, there are" in error["why"]
     assert not (tmp_path / "lib").exists()
     forced = qmkit(*arguments, "--force")
     assert forced.code == 0 and json.loads(forced.out)["fits"] is False

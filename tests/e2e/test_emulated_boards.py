@@ -49,7 +49,14 @@ def test_bench_is_deterministic_and_shown(qmkit, library):
     first, second = (qmkit("bench", library) for _ in range(2))
     assert first.code == 0, first.err
     assert first.out == second.out
-    for part in ("digits on nano33ble, cortex-m4f at 64 MHz", "CONV_2D", "cycles/MAC", "share", "arena 92,160"):
+    for part in (
+        "digits on nano33ble, cortex-m4f at 64 MHz",
+        "CONV_2D",
+        "between layers",
+        "cycles/MAC",
+        "share",
+        "arena 92,160",
+    ):
         assert part in first.out
 
 

@@ -22,6 +22,14 @@ def compile_object(source: Path, target: Path, include: Path) -> Path:
     return target
 
 
+def linked(objects: list[Path], roots: list[str], target: Path) -> Path:
+    """``target``: of these objects, what the functions ``roots`` need. Arduino cores link like that."""
+    wanted = [f"-Wl,-u,{root}" for root in roots]
+    command = [COMPILER, *FLAGS, "-nostdlib", "-r", "-Wl,--gc-sections", *wanted, *map(str, objects), "-o", str(target)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return target
+
+
 def sizes(objects: list[Path]) -> dict[str, tuple[int, int]]:
     """(text with read-only data, zeroed data) in bytes of each object, by its stem."""
     output = subprocess.run([SIZE, *map(str, objects)], check=True, capture_output=True, text=True).stdout

@@ -21,7 +21,7 @@ _TIMEOUT = 60  # seconds for one run
 _HEAD = """#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#define TRACE(layer, offset, bytes) ((void)0)
+#define TRACE(layer, data, bytes) ((void)0)
 """
 _TYPES = """
 typedef struct {

@@ -162,9 +162,9 @@ static void write_held(const qmcu_patch_t *patch, int32_t map)
     }
 }
 
-/* Arena bytes, number of maps, steps of rows, steps of columns, whether columns are kept; per map: tile, kept, tile_rows,
- * tile_columns, width, channels, kept_rows; spans of rows, of columns; per map: bytes, the whole map. Writes what every
- * patch holds of every map once its new part is there, and at last the arena. */
+/* Arena bytes, number of maps, steps of rows, steps of columns, whether columns are kept; per map: tile, kept,
+ * tile_rows, tile_columns, width, channels, kept_rows; spans of rows, of columns; per map: bytes, the whole map. Writes
+ * what every patch holds of every map once its new part is there, and at last the arena. */
 static void run_patches(void)
 {
     qmcu_segment_t segment;

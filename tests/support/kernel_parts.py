@@ -25,7 +25,7 @@ _TYPE = """
 typedef struct {
     void (*run)(const qmcu_source_t *in, const qmcu_target_t *out, qmcu_region_t region, int8_t *scratch);
     void (*add)(const qmcu_part_t *part, int32_t width, int32_t *sum);
-    void (*end)(const int32_t *sum, int8_t *out);
+    void (*end)(int32_t *sum, int8_t *out);
     int32_t scratch_bytes;
 } case_t;
 """
@@ -266,6 +266,6 @@ def _sum_functions(call: Call, index: int) -> str:
     return (
         f"static void add_{index}(const qmcu_part_t *part, int32_t width, int32_t *sum)\n"
         f"{{\n    (void)width;\n    qmcu_{call.kernel}_add(&{label}, part, {width}sum);\n}}\n"
-        f"static void end_{index}(const int32_t *sum, int8_t *out)\n"
+        f"static void end_{index}(int32_t *sum, int8_t *out)\n"
         f"{{\n    qmcu_{call.kernel}_end(&{label}, sum, out);\n}}\n"
     )

@@ -120,10 +120,11 @@ class Network:
         shape = (1, *self._window_size(x, window, padding, stride), self.tensors[x].shape[3])
         return self.node(op, [x], y, shape, chosen)
 
-    def concatenation(self, parts: Sequence[str], y: str) -> str:
-        """A CONCATENATION of channels."""
-        chosen = options("ConcatenationOptions", axis=3, fused_activation_function=0)
-        shape = (*self.tensors[parts[0]].shape[:3], sum(self.tensors[part].shape[3] for part in parts))
+    def concatenation(self, parts: Sequence[str], y: str, axis: int = 3) -> str:
+        """A CONCATENATION of channels, or along another axis."""
+        chosen = options("ConcatenationOptions", axis=axis, fused_activation_function=0)
+        shape = list(self.tensors[parts[0]].shape)
+        shape[axis] = sum(self.tensors[part].shape[axis] for part in parts)
         return self.node("CONCATENATION", parts, y, shape, chosen)
 
     def pad(self, x: str, y: str, paddings: Sequence[tuple[int, int]], **map_arguments: Any) -> str:
@@ -153,6 +154,13 @@ class Network:
         chosen = options("ResizeNearestNeighborOptions", align_corners=False, half_pixel_centers=False)
         shape = (1, height, width, self.tensors[x].shape[3])
         return self.node("RESIZE_NEAREST_NEIGHBOR", [x, self.constant(f"{y}/size", [height, width])], y, shape, chosen)
+
+    def add_map(self, x: str, y: str) -> str:
+        """An ADD with a random constant map."""
+        values = self._rng.integers(-128, 128, self.tensors[x].shape)
+        constant = self.constant(f"{y}/map", values, "int8", scale=SCALE, zero_point=ZERO)
+        chosen = options("AddOptions", fused_activation_function=0)
+        return self.node("ADD", [x, constant], y, self.tensors[x].shape, chosen)
 
     def scale_channels(self, x: str, y: str) -> str:
         """A MUL with a random constant per channel."""

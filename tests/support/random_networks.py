@@ -8,7 +8,7 @@ from quantmcu_kit import passes, tflite
 from quantmcu_kit.ir.graph import Graph
 from tests.support.networks import SAME, VALID, Network
 
-_OPS = ("conv", "depthwise", "max", "average", "add", "concat", "pad", "resize", "scale")
+_OPS = ("conv", "depthwise", "max", "average", "add", "concat", "pad", "resize", "scale", "add map", "stack", "fork")
 _ENDS = ("map", "map", "average", "mean", "fully connected")
 
 
@@ -51,6 +51,13 @@ def _node(draw, network: Network, maps: list[str], y: str) -> str:
         return network.add(x, draw(st.sampled_from(alike)), y)
     if op == "concat" and joinable and channels < 8:
         return network.concatenation([draw(st.sampled_from(joinable)), x], y)
+    if op == "fork":
+        branches = [network.conv(x, f"{y}/{kernel}", 3, kernel=kernel) for kernel in (1, 3)]
+        return network.concatenation(branches, y)
+    if op == "add map":
+        return network.add_map(x, y)
+    if op == "stack" and alike and smallest < 12:
+        return network.concatenation([draw(st.sampled_from(alike)), x], y, axis=draw(st.sampled_from([1, 2])))
     if op == "scale":
         return network.scale_channels(x, y)
     if op == "resize" and smallest < 9:

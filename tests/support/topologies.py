@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quantmcu_kit import passes, tflite
 from quantmcu_kit.ir.graph import Graph
-from tests.support.networks import Network
+from tests.support.networks import VALID, Network
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def mobilenet_v2() -> Graph:
 
 
 def mobilenet_v2_035() -> Graph:
-    """MobileNetV2-0.35 at 144x144 as msf-CNN has it (arXiv 2505.11483): a plain chain, no residual adds."""
+    """MobileNetV2-0.35 at 144x144 as msf-CNN has it (arXiv 2505.11483): a plain chain and a global pool."""
     widths = (5, 8, 11, 22, 33, 56, 112)  # int(0.35 * channels)
     plan = ((1, 1, 1), (6, 2, 2), (6, 3, 2), (6, 4, 2), (6, 3, 1), (6, 3, 2), (6, 1, 1))
     blocks = [
@@ -46,11 +46,11 @@ def mobilenet_v2_035() -> Graph:
     network = Network()
     x = network.conv(network.map("image", (1, 144, 144, 3)), "stem", 11, stride=2)
     x = _add_blocks(network, x, blocks, residual=False)
-    return _loaded(network, "image", network.conv(x, "last", 448, kernel=1))
+    return _pooled(network, network.conv(x, "last", 448, kernel=1))
 
 
 def mcunet_320kb() -> Graph:
-    """MCUNet-320KB at 176x176 as msf-CNN has it: a plain chain."""
+    """MCUNet-320KB at 176x176 as msf-CNN has it: a plain chain and a global pool."""
     blocks = (
         (16, 3, 2, 7), (16, 5, 1, 3), (16, 5, 1, 7), (16, 4, 1, 5), (24, 5, 2, 5), (24, 5, 1, 5), (24, 5, 1, 5),
         (40, 5, 2, 3), (40, 6, 1, 7), (40, 4, 1, 5), (48, 5, 1, 5), (48, 5, 1, 7), (48, 5, 1, 3), (96, 6, 2, 3),
@@ -60,7 +60,7 @@ def mcunet_320kb() -> Graph:
 
 
 def mcunet_vww() -> Graph:
-    """MCUNetV2-VWW at 80x80 as msf-CNN has it: a plain chain."""
+    """MCUNetV2-VWW at 80x80 as msf-CNN has it: a plain chain and a global pool."""
     blocks = (
         (16, 6, 2, 3), (16, 3, 1, 3), (16, 3, 1, 3), (24, 3, 2, 7), (24, 6, 1, 3), (24, 5, 1, 5), (40, 6, 2, 7),
         (40, 6, 1, 7), (48, 6, 1, 3), (48, 4, 1, 3), (96, 5, 2, 5), (96, 5, 1, 3), (96, 4, 1, 3), (160, 3, 1, 7),
@@ -72,7 +72,13 @@ def _mcunet(size: int, blocks: Sequence[tuple[int, int, int, int]]) -> Graph:
     network = Network()
     x = network.conv(network.map("image", (1, size, size, 3)), "stem", 16, stride=2)
     x = network.conv(network.depthwise(x, "first/depthwise"), "first/project", 8, kernel=1)
-    return _loaded(network, "image", _add_blocks(network, x, [Block(*block) for block in blocks], residual=False))
+    return _pooled(network, _add_blocks(network, x, [Block(*block) for block in blocks], residual=False))
+
+
+def _pooled(network: Network, x: str) -> Graph:
+    """With a global average pool, which has no multiply-accumulates."""
+    size = network.tensors[x].shape[1]
+    return _loaded(network, "image", network.pool("AVERAGE_POOL_2D", x, "pool", window=size, stride=1, padding=VALID))
 
 
 def _add_blocks(network: Network, x: str, blocks: Sequence[Block], *, residual: bool) -> str:

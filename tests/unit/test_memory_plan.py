@@ -6,7 +6,7 @@ from quantmcu_kit import memory
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.types import Activation
 from quantmcu_kit.memory.liveness import find_lifetimes
-from quantmcu_kit.ops import add, reshape
+from quantmcu_kit.ops import add, concatenation, reshape
 from quantmcu_kit.ops.spec import NoAttrs
 from tests.support.small_graphs import GraphBuilder, conv_chain
 
@@ -113,3 +113,54 @@ def test_output_that_is_the_input_stays_whole():
     assert lifetimes(builder.build(("x",), ("x", "y"))) == {"x": (0, 0), "y": (0, 0)}
     plan = memory.plan(builder.build(("x",), ("x", "y")))
     assert plan.stages[0].offsets["x"] != plan.stages[0].offsets["y"]
+
+
+def joined_by(axis: int, *, readers: int = 1) -> Graph:
+    """a and b, joined along an axis; a has a second reader where ``readers`` is 2."""
+    builder = GraphBuilder()
+    builder.feature_map("x", MAP)
+    builder.conv("x", "a", 4)
+    builder.conv("x", "b", 4)
+    shape = tuple(2 * size if index == axis else size for index, size in enumerate(MAP))
+    builder.node("CONCATENATION", "both", shape, concatenation.Attrs(axis), "a", "b")
+    if readers == 1:
+        return builder.build(("x",), ("both",))
+    builder.conv("a", "c", 4)
+    return builder.build(("x",), ("both", "c"))
+
+
+def test_rows_are_joined_where_they_are_written():
+    (stage,) = memory.plan(joined_by(1, readers=2)).stages
+    assert stage.offsets["a"] == stage.offsets["both"]
+    assert stage.offsets["b"] == stage.offsets["both"] + 8 * 8 * 4
+    assert stage.pixel_bytes == {}
+
+
+def test_channels_are_written_apart():
+    (stage,) = memory.plan(joined_by(3)).stages
+    assert stage.offsets["b"] == stage.offsets["both"] + 4
+    assert stage.pixel_bytes == {"a": 8, "b": 8}
+    # x, both and the largest window: a and b have no memory of their own.
+    assert stage.bytes == 256 + 512 + 48
+
+
+def test_a_map_that_others_read_too_is_not_written_apart():
+    (stage,) = memory.plan(joined_by(3, readers=2)).stages
+    assert stage.pixel_bytes == {"b": 8}
+
+
+def test_maps_go_to_external_ram_only_where_they_must():
+    graph = conv_chain()
+    inside = memory.plan(graph)
+    assert inside.external_bytes == memory.plan(graph, internal_bytes=inside.arena_bytes).external_bytes == 0
+    spilled = memory.plan(graph, internal_bytes=inside.arena_bytes - 1)
+    assert spilled.arena_bytes < inside.arena_bytes
+    (stage,) = spilled.stages
+    assert stage.external and spilled.external_bytes >= max(graph.tensors[name].bytes for name in stage.external)
+
+
+def test_all_maps_leave_an_arena_of_nothing_but_scratch_stays():
+    graph = conv_chain()
+    plan = memory.plan(graph, internal_bytes=0)
+    assert plan.stages[0].external == {tensor.name for tensor in graph.feature_maps()}
+    assert plan.arena_bytes == 48  # the largest window, 3x3x4, aligned

@@ -1,12 +1,15 @@
 """Segments and tiles: cut points by hand, and MCUNetV2's published arithmetic."""
 
+from itertools import product
+
 import pytest
 
 from quantmcu_kit import passes, tflite
 from quantmcu_kit.ir.region import Interval, Region
+from quantmcu_kit.ir.schedule import Grid, HaloMode
 from quantmcu_kit.ops.halo import map_size
 from quantmcu_kit.patch.segment import Segment, cut_points, segment
-from quantmcu_kit.patch.tiles import Grid, HaloMode, needed_regions, split, tiled_macs, tiles
+from quantmcu_kit.patch.tiles import Patch, needed_regions, tiled_macs, tiles
 from tests.support.networks import Network
 from tests.support.topologies import mobilenet_v2
 
@@ -48,17 +51,46 @@ def test_regions_of_a_residual_are_hulls(residual):
     assert unclipped["x"] == Region(Interval(0, 6), Interval(-2, 5))
 
 
-def test_reuse_leaves_what_is_new(residual):
+def rows_of_maps(patches, what):
+    """Rows of each map, patch by patch, as (start, end)."""
+    names = patches[0].needed
+    found = {name: [getattr(patch, what)[name].rows for patch in patches] for name in names}
+    return {name: [(rows.start, rows.end) for rows in regions] for name, regions in found.items()}
+
+
+def test_kept_rows_are_computed_once(residual):
     piece = segment(residual, 0, 3)
-    first, second = tiles(residual, piece, Grid(2, 1), HaloMode.REUSE_ROWS)
-    assert first.fresh["a"].rows == Interval(0, 5) and second.needed["a"].rows == Interval(3, 8)
-    assert second.fresh["a"].rows == Interval(5, 8) and second.fresh["x"].rows == Interval(6, 8)
-    again = tiles(residual, piece, Grid(2, 1), HaloMode.RECOMPUTE)[1]
-    assert again.fresh == again.needed
+    patches = tiles(residual, piece, Grid(2, 1), HaloMode.REUSE_ROWS)
+    # Two steps of four rows of c. Before c's first row, a step in which x is two rows ahead and a one, as windows are.
+    assert rows_of_maps(patches, "fresh") == {
+        "x": [(0, 2), (2, 6), (6, 8)],
+        "a": [(0, 1), (1, 5), (5, 8)],
+        "b": [(0, 0), (0, 4), (4, 8)],
+        "c": [(0, 0), (0, 4), (4, 8)],
+    }
+    # a stays until b's windows and the add have seen it, x until a's windows have.
+    assert rows_of_maps(patches, "needed")["a"] == [(0, 1), (0, 5), (3, 8)]
+    assert rows_of_maps(patches, "needed")["x"] == [(0, 2), (0, 6), (4, 8)]
 
 
-def test_split_is_even():
-    assert split(7, 3) == (Interval(0, 2), Interval(2, 4), Interval(4, 7))
+def test_smaller_steps_than_a_pixel():
+    """Strides of two: the last map's pixel takes four steps, and no map ever moves by more than one row in a step."""
+    network = Network()
+    network.map("x", (1, 16, 4, 1))
+    network.conv("x", "a", 1, stride=2)
+    network.conv("a", "b", 1, stride=2)
+    graph = passes.run_all(tflite.load(network.build(["x"], ["b"]), name="strides"))
+    patches = tiles(graph, segment(graph, 0, 2), Grid(16, 1), HaloMode.REUSE_ROWS)
+    fresh = rows_of_maps(patches, "fresh")
+    assert {name: max(end - start for start, end in rows) for name, rows in fresh.items()} == {"x": 1, "a": 1, "b": 1}
+    assert {name: sum(end - start for start, end in rows) for name, rows in fresh.items()} == {"x": 16, "a": 8, "b": 4}
+
+
+def test_patches_that_recompute_are_even(residual):
+    patches = tiles(residual, segment(residual, 0, 3), Grid(3, 1), HaloMode.RECOMPUTE)
+    assert rows_of_maps(patches, "needed")["c"] == [(0, 2), (2, 5), (5, 8)]
+    assert rows_of_maps(patches, "needed") == rows_of_maps(patches, "fresh")
+    assert rows_of_maps(patches, "needed")["a"] == [(0, 3), (1, 6), (4, 8)]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +103,9 @@ def test_mcunetv2_arithmetic(mobilenet):
     stage = segment(mobilenet, 0, 13)  # the stem and four blocks
     assert mobilenet.tensors[stage.output].shape == (1, 28, 28, 32)
     once = tiled_macs(mobilenet, stage, tiles(mobilenet, stage, WHOLE, HaloMode.RECOMPUTE))
-    unclipped = tiles(mobilenet, stage, Grid(4, 4), HaloMode.RECOMPUTE, clip=False)
+    quarters = [Interval(7 * index, 7 * index + 7) for index in range(4)]
+    seen = [needed_regions(mobilenet, stage, Region(*sides), clip=False) for sides in product(quarters, quarters)]
+    unclipped = [Patch(regions, regions) for regions in seen]
     assert all(patch.needed[stage.input].size.h == patch.needed[stage.input].size.w == 75 for patch in unclipped)
     assert tiled_macs(mobilenet, stage, unclipped) / once == pytest.approx(1.42, abs=0.005)
     clipped = tiled_macs(mobilenet, stage, tiles(mobilenet, stage, Grid(4, 4), HaloMode.RECOMPUTE))

@@ -8,11 +8,14 @@ import pytest
 from quantmcu_kit.errors import EXIT_ENVIRONMENT, EXIT_FAILED, QmkitError
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.contract import Golden, Preprocess
+from quantmcu_kit.ir.schedule import HaloMode
+from quantmcu_kit.ops import concatenation
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.verify import HostLibrary, verify_library
 from quantmcu_kit.verify.host import Mode
+from tests.support import patched_libraries
 from tests.support.libraries import built, tool
-from tests.support.small_graphs import classifier, goldens, two_ended
+from tests.support.small_graphs import GraphBuilder, classifier, goldens, two_ended
 
 PM1 = Preprocess("pm1", (127.5,), (127.5,), "--preprocess pm1")
 
@@ -77,8 +80,8 @@ def test_wrong_arena_offset_names_the_layer_it_hurts(library):
     source = library / "src/classifier/classifier.c"
     line = next(line for line in source.read_text().splitlines() if "qmcu_conv_2d(&k01" in line)
     target = line.split("TRACE(1, ")[1].split(",")[0]
-    kept = line.split("(&k01, ")[1].split(",")[0].removeprefix("arena + ")
-    broken = line.replace(f"TRACE(1, {target}", f"TRACE(1, {kept}").replace(", arena, ", f", arena + {kept}, ", 1)
+    kept = line.split("(&k01, ")[1].split(",")[0]
+    broken = line.replace(f"TRACE(1, {target}", f"TRACE(1, {kept}").replace(", arena, ", f", {kept}, ", 1)
     assert broken != line
     change(source, line, broken)
     assert failure(library).layer in (1, 2)
@@ -204,3 +207,130 @@ def test_cc_that_does_not_exist_is_named(sound, monkeypatch):
 def test_cc_is_obeyed(sound, monkeypatch):
     monkeypatch.setenv("CC", f"{tool('clang')} -DUNUSED")
     assert verify_library(sound).compiler == "clang"
+
+
+def test_layer_that_writes_into_a_concatenated_map_is_named(tmp_path):
+    builder = GraphBuilder("small")
+    x = builder.conv(builder.feature_map("picture", (1, 9, 9, 3)), "stem", 4)
+    parts = builder.conv(x, "left", 4), builder.conv(x, "right", 5, kernel=1)
+    x = builder.node("CONCATENATION", "joined", (1, 9, 9, 9), concatenation.Attrs(3), *parts)
+    graph = builder.build(("picture",), (builder.conv(x, "head", 3),))
+    library = built(graph, tmp_path, preprocess=None)
+    assert verify_library(library, sanitize=False).passed
+    weights = library / "src" / "small" / "weights.c"
+    head, layer, rest = weights.read_text().partition("small_02_weights[20] = {\n")
+    number = rest.split(",", 1)[0].strip()
+    weights.write_text(head + layer + rest.replace(number, str(-int(number) or 100), 1))
+    difference = failure(library)
+    assert (difference.layer, difference.name, difference.channel) == (2, "right", 0)
+
+
+# Libraries that run patch by patch.
+SMALL = patched_libraries.small_network()
+OVERLAPPING = patched_libraries.patched(SMALL, (2, 3), HaloMode.RECOMPUTE, end=5)
+KEEPING = patched_libraries.patched(SMALL, (2, 3), HaloMode.REUSE, pulls_input=True)
+
+
+@pytest.fixture
+def overlapping(tmp_path):
+    return patched_libraries.built(SMALL, OVERLAPPING, tmp_path / "overlapping")
+
+
+@pytest.fixture
+def keeping(tmp_path):
+    return patched_libraries.built(SMALL, KEEPING, tmp_path / "keeping")
+
+
+def trace(library, inputs):
+    with HostLibrary(library, Mode.TRACE) as host:
+        return {layer.index: layer for layer in host.trace(inputs)}
+
+
+@pytest.mark.parametrize("schedule", [OVERLAPPING, KEEPING], ids=["overlapping", "keeping"])
+def test_traced_work_is_the_plans(schedule, tmp_path):
+    picture = np.random.default_rng(8).integers(-128, 128, (1, 13, 11, 3)).astype(np.int8)
+    traced = trace(patched_libraries.built(SMALL, schedule, tmp_path), picture)
+    maps = schedule.stages[0].patches.by_tensor
+    assert list(traced) == [0, 1, 2, 3, 4, 6]  # 05 is a view
+    assert {index: traced[index].pixels for index in range(5)} == {
+        index: maps[node.output].pixels for index, node in enumerate(SMALL.nodes[:5])
+    }
+    assert traced[6].pixels == 1
+    expected = Interpreter(SMALL, integer=True, keep_all=True).run({"picture": picture})
+    for index, layer in traced.items():
+        values = expected[SMALL.nodes[index].output]
+        assert layer.shape == values.shape and np.array_equal(layer.over(values), values)
+
+
+def test_what_is_kept_is_computed_once_and_halos_again(overlapping, keeping):
+    def pixels(library):
+        traced = trace(library, np.zeros((1, 13, 11, 3), np.int8))
+        return [traced[index].pixels for index in range(5)]
+
+    assert pixels(keeping) == [42, 42, 42, 42, 12]  # 7x6 pixels, 4x3 after pooling
+    # SAME pooling 2x2 of 7x6 needs rows 0-3 and 4-6, columns 0-1, 2-3, 4-5: nothing twice. The 3x3 before it
+    # does: rows 0-4 and 3-6, columns 0-2, 1-4, 3-5.
+    assert pixels(overlapping) == [(5 + 4) * (3 + 4 + 3), 42, 42, 42, 12]
+
+
+def test_corrupted_weight_of_a_patched_layer_is_named(keeping):
+    weights = keeping / "src" / "small" / "weights.c"
+    head, layer, rest = weights.read_text().partition("small_01_weights[576] = {\n")
+    assert layer
+    number = rest.split(",", 1)[0].strip()
+    weights.write_text(head + layer + rest.replace(number, str(-int(number) or 100), 1))
+    difference = failure(keeping)
+    assert (difference.layer, difference.op, difference.name) == (1, "CONV_2D", "block/expand")
+    assert difference.channel == 0
+
+
+def tamper(library, layer, condition):
+    """Make the first value of a layer's part 127 where ``condition`` on row and column of the patch holds."""
+    hook = f"TRACE_PART({layer}, &part);"
+    first = "*qmcu_target_pixel(&part.out, part.region.top, part.region.left)"
+    change(library / "src/small/small.c", hook, f"if ({condition}) {{ {first} = 127; }} {hook}")
+
+
+def test_place_in_a_patch_is_named(keeping):
+    tamper(keeping, 3, "row == 1 && column == 2")
+    span = KEEPING.stages[0].patches.by_tensor["block/add"]
+    difference = failure(keeping)
+    assert (difference.layer, difference.y, difference.x) == (3, span.rows[1].start, span.columns[2].start)
+
+
+def test_pixel_that_only_a_later_patch_gets_wrong_is_found(overlapping):
+    span = OVERLAPPING.stages[0].patches.by_tensor["stem"]
+    y, x = span.rows[1].start, span.columns[1].start
+    assert y < span.rows[0].end and x < span.columns[0].end  # patches before it computed the same pixel
+    tamper(overlapping, 0, "row == 1 && column == 1")
+    difference = failure(overlapping)
+    assert (difference.layer, difference.y, difference.x, difference.channel) == (0, y, x, 0)
+
+
+def test_wrongly_kept_rows_hurt_the_layer_that_reads_them(keeping):
+    change(keeping / "src/small/quantmcu/core/patch.c", "(y % m->kept_rows)", "((y + 1) % m->kept_rows)")
+    assert verify_library(keeping, sanitize=False).passed  # a ring that is turned is as good
+    change(keeping / "src/small/quantmcu/core/patch.c", "into_tile ? kept : in_tile", "into_tile ? in_tile : in_tile")
+    difference = failure(keeping)
+    assert difference.layer == 0 and difference.y >= KEEPING.stages[0].patches.by_tensor["stem"].rows[1].start
+
+
+def test_rows_that_a_stride_steps_over_are_not_compared(tmp_path):
+    builder = GraphBuilder("small")
+    x = builder.feature_map("picture", (1, 9, 9, 3))
+    x = builder.conv(builder.conv(x, "stem", 4), "step", 2, kernel=1, stride=3)
+    graph = builder.build(("picture",), (x,))
+    schedule = patched_libraries.patched(graph, (3, 3), HaloMode.RECOMPUTE)
+    library = patched_libraries.built(graph, schedule, tmp_path)
+    assert trace(library, np.zeros((1, 9, 9, 3), np.int8))[0].pixels == 9
+    assert verify_library(library, sanitize=False).passed
+    tamper(library, 1, "row == 2 && column == 0")
+    difference = failure(library)
+    assert (difference.layer, difference.y, difference.x) == (1, 2, 0)
+
+
+def test_piece_outside_its_layer_is_an_error(keeping):
+    change(keeping / "src/small/small.c", "small_trace_row(layer, y, ", "small_trace_row(layer, y + 99, ")
+    with pytest.raises(QmkitError) as caught:
+        trace(keeping, np.zeros((1, 13, 11, 3), np.int8))
+    assert caught.value.code == "library-error" and "of layer 00" in caught.value.message

@@ -97,6 +97,16 @@ static inline qmcu_part_t qmcu_whole(qmcu_shape_t in_shape, const int8_t *in, qm
     return part;
 }
 
+/* The same where the output's pixels are some channels of wider ones, pixel_bytes apart. */
+static inline qmcu_part_t qmcu_slice(qmcu_shape_t in_shape, const int8_t *in, qmcu_shape_t out_shape, int8_t *out,
+                                     int32_t pixel_bytes)
+{
+    qmcu_part_t part = qmcu_whole(in_shape, in, out_shape, out);
+    part.out.pixel_bytes = pixel_bytes;
+    part.out.row_bytes = out_shape.w * pixel_bytes;
+    return part;
+}
+
 /* What two regions have in common. */
 static inline qmcu_region_t qmcu_common(qmcu_region_t a, qmcu_region_t b)
 {

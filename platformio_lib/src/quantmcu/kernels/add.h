@@ -17,8 +17,8 @@ typedef struct {
 /* a, b: columns bytes, or rows * columns where the stride is not 0; out may be the operand of its own size. */
 void qmcu_add(const qmcu_add_t *layer, const int8_t *a, const int8_t *b, int8_t *out);
 
-/* The same for a part, of part->in and part->other. An operand that is used again for each row is one pixel at the start of
- * its source: a value per channel, or one for all. */
+/* The same for a part, from part->in and part->other. An operand that is used again for each row is one pixel at the
+ * start of its source: a value per channel, or one for all. */
 void qmcu_add_part(const qmcu_add_t *layer, const qmcu_part_t *part);
 
 #ifdef __cplusplus

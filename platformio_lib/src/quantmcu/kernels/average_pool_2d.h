@@ -23,8 +23,8 @@ void qmcu_average_pool_2d(const qmcu_average_pool_2d_t *layer, const int8_t *in,
 /* The same for a part of the output. */
 void qmcu_average_pool_2d_part(const qmcu_average_pool_2d_t *layer, const qmcu_part_t *part);
 
-/* A window that is the whole input, bit by bit: _add adds the pixels of part->region, here of the input in part->in, to
- * sum[in.c], which begins with zeros; once every pixel was added, _end writes out.c bytes. */
+/* A window that is the whole input, part by part: _add adds the pixels of part->region, here of the input in part->in,
+ * to sum[in.c], which begins with zeros; once every pixel was added, _end writes out.c bytes. */
 void qmcu_average_pool_2d_add(const qmcu_average_pool_2d_t *layer, const qmcu_part_t *part, int32_t *sum);
 void qmcu_average_pool_2d_end(const qmcu_average_pool_2d_t *layer, const int32_t *sum, int8_t *out);
 

@@ -60,21 +60,20 @@ static void gather(const qmcu_conv_2d_t *layer, const qmcu_source_t *in, int32_t
 
 void qmcu_conv_2d_part(const qmcu_conv_2d_t *layer, const qmcu_part_t *part, int8_t *window)
 {
+    const qmcu_source_t *in = &part->in;
     const int32_t left = part->region.left, right = part->region.right;
     const int32_t k = layer->kernel.h * layer->kernel.w * layer->in.c;
-    const int32_t step = window == NULL ? layer->stride.w * part->in.pixel_bytes : 0;
+    const int32_t step = window == NULL ? layer->stride.w * in->pixel_bytes : 0;
     for (int32_t oy = part->region.top; oy < part->region.bottom; ++oy) {
-        const int8_t *values = window;
-        if (window == NULL) {
-            values = qmcu_source_pixel(&part->in, oy * layer->stride.h, left * layer->stride.w);
-        }
+        const int8_t *row = window == NULL ? qmcu_source_row(in, oy * layer->stride.h) : window;
+        int32_t place = window == NULL ? (left * layer->stride.w - in->left) * in->pixel_bytes : 0; /* in the row */
         int8_t *out = qmcu_target_pixel(&part->out, oy, left);
         for (int32_t ox = left; ox < right; ++ox) {
             if (window != NULL) {
-                gather(layer, &part->in, oy, ox, window);
+                gather(layer, in, oy, ox, window);
             }
-            multiply(layer, values, k, out);
-            values += step;
+            multiply(layer, row + place, k, out);
+            place += step;
             out += part->out.pixel_bytes;
         }
     }

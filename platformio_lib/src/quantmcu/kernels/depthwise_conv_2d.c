@@ -36,18 +36,19 @@ static void add_taps(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, i
     }
 }
 
-/* Adds one tap where several output channels read one input channel; pixel is NULL for padding. */
+/* Adds one tap where several output channels read one input channel; pixel is NULL for padding, whose block has as many
+ * values as there are output channels in it. */
 static void add_spread_tap(const qmcu_depthwise_conv_2d_t *layer, const int8_t *pixel, const int8_t *weights,
                            block_t *block)
 {
-    const int32_t multiplier = layer->multiplier, weight_zero = layer->weight_zero, step = pixel != NULL ? 1 : 0;
+    const int32_t multiplier = layer->multiplier, weight_zero = layer->weight_zero;
     const int8_t *value = pixel != NULL ? pixel + block->first / multiplier : block->padding;
     int32_t left = multiplier - block->first % multiplier;
     for (int32_t c = 0; c < block->count; ++c) {
         block->sum[c] += *value * (weights[c] - weight_zero);
         if (--left == 0) {
             left = multiplier;
-            value += step;
+            ++value;
         }
     }
 }

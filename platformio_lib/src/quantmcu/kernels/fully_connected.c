@@ -47,7 +47,8 @@ static void add_run(const qmcu_fully_connected_t *layer, const int8_t *in, int32
     }
 }
 
-void qmcu_fully_connected_add(const qmcu_fully_connected_t *layer, const qmcu_part_t *part, int32_t width, int32_t *sum)
+void qmcu_fully_connected_add(const qmcu_fully_connected_t *layer, const qmcu_part_t *part, int32_t width,
+                              int32_t *sum)
 {
     const qmcu_region_t region = part->region;
     const int32_t channels = part->in.pixel_bytes, pixels = region.right - region.left;
@@ -57,15 +58,11 @@ void qmcu_fully_connected_add(const qmcu_fully_connected_t *layer, const qmcu_pa
     }
 }
 
-void qmcu_fully_connected_end(const qmcu_fully_connected_t *layer, const int32_t *sum, int8_t *out)
+void qmcu_fully_connected_end(const qmcu_fully_connected_t *layer, int32_t *sum, int8_t *out)
 {
-    int32_t corrected[QMCU_CHANNEL_BLOCK];
     const int32_t correction = layer->weight_zero * sum[layer->out]; /* 0 where weight_zero is */
-    for (int32_t first = 0; first < layer->out; first += QMCU_CHANNEL_BLOCK) {
-        const int32_t count = block_size(layer, first);
-        for (int32_t c = 0; c < count; ++c) {
-            corrected[c] = sum[first + c] - correction;
-        }
-        qmcu_requant_once_s8(corrected, &layer->requant, first, count, out + first);
+    for (int32_t c = 0; correction != 0 && c < layer->out; ++c) {
+        sum[c] -= correction;
     }
+    qmcu_requant_once_s8(sum, &layer->requant, 0, layer->out, out);
 }

@@ -19,8 +19,9 @@ typedef struct {
 /* in: outer*count*inner bytes; out: outer*inner bytes, no overlap with in. */
 void qmcu_mean(const qmcu_mean_t *layer, const int8_t *in, int8_t *out);
 
-/* The mean over all pixels of a map of inner channels (outer = 1), bit by bit: _add adds the pixels of part->region, here
- * of the input in part->in, to sum[inner], which begins with zeros; once every pixel was added, _end writes inner bytes. */
+/* The mean over all pixels of a map of inner channels (outer = 1), part by part: _add adds the pixels of part->region,
+ * here of the input in part->in, to sum[inner], which begins with zeros; once every pixel was added, _end writes inner
+ * bytes. */
 void qmcu_mean_add(const qmcu_mean_t *layer, const qmcu_part_t *part, int32_t *sum);
 void qmcu_mean_end(const qmcu_mean_t *layer, const int32_t *sum, int8_t *out);
 

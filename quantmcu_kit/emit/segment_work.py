@@ -1,0 +1,156 @@
+"""What the code around the kernels of a segment does, counted: patches, parts, and pixels that are kept and moved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from quantmcu_kit.emit.work import Work, copies, each, fills, places, total_of
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import MemoryPlan
+from quantmcu_kit.ir.schedule import PatchedMap, Patches, Schedule, Stage
+from quantmcu_kit.ops.spec import KernelCall
+from quantmcu_kit.ops.table import TABLE
+
+_SUM_BYTES = 4
+_START = np.zeros(1, np.int64)  # of a block in the arena
+
+
+def segment_work(graph: Graph, stage: Stage, calls: Sequence[Sequence[KernelCall]]) -> Work:
+    """The counts of a stage that runs patch by patch.
+
+    Args:
+        calls: kernel calls of each of the stage's nodes.
+    """
+    patches = stage.patches
+    count = patches.row_steps * patches.column_steps
+    tiled = [
+        of_node
+        for node, of_node in zip(graph.nodes[stage.start : stage.end], calls, strict=True)
+        if node.output in patches.by_tensor
+    ]
+    parts = sum(map(len, tiled)) + patches.accumulates
+    operands = sum(len(call.arguments) - 1 for of_node in tiled for call in of_node)
+    turned = parts if patches.column_steps == 1 else 0
+    moved = [total_of(kept_work(graph, patches, entry), slid_work(graph, patches, entry)) for entry in patches.maps]
+    return total_of(
+        {"rows": patches.row_steps, "patches": count},
+        {"parts": parts * count, "turned": turned * count, "operands": operands * count},
+        _sums_work(graph, stage),
+        _pulled_work(graph, patches),
+        *moved,
+    )
+
+
+def moves(patches: Patches, entry: PatchedMap) -> bool:
+    """Whether something of a map moves before a patch writes its part."""
+    resident = {patches.output} | (set() if patches.pulls_input else {patches.input})
+    slides = entry.stays and patches.column_steps > 1 and entry.tensor not in resident
+    return bool(entry.kept_rows) or slides
+
+
+def slid_work(graph: Graph, patches: Patches, entry: PatchedMap) -> Work:
+    """``qmcu_enter`` of a map: calls, and columns that move within the tile."""
+    if not moves(patches, entry):
+        return {}
+    work: Counter[str] = Counter({"enters": patches.row_steps * patches.column_steps})
+    if not patches.mode.keeps_columns:
+        return work
+    work["slides"] = patches.row_steps * (patches.column_steps - 1)
+    channels = graph.tensors[entry.tensor].shape[3]
+    row_bytes = entry.held.w * channels
+    held = [np.arange(span.end - span.first) * row_bytes for span in entry.rows]
+    rows = np.concatenate(held)
+    for before, span in zip(entry.columns, entry.columns[1:], strict=False):
+        by = span.first - before.first
+        if 0 < by < entry.held.w:
+            work += total_of(
+                {"slid_rows": len(rows)},
+                copies((entry.held.w - by) * channels, places(rows + by * channels, rows)),
+            )
+    return work
+
+
+def kept_work(graph: Graph, patches: Patches, entry: PatchedMap) -> Work:
+    """Rows of a map that are copied from its tile to the kept rows (``qmcu_leave``), and back (``qmcu_enter``)."""
+    if not entry.kept_rows:
+        return {}
+    rows, columns = patches.row_steps, patches.column_steps
+    exchanges = (2 * rows - 1) * columns  # every patch asks for rows back, all but the last ones save some
+    work: Counter[str] = Counter({"leaves": rows * columns, "exchanges": exchanges})
+    back = [(span.first, span.first, span.start) for span in entry.rows]
+    away = [
+        (span.first, max(after.first, span.start), span.end)
+        for span, after in zip(entry.rows, entry.rows[1:], strict=False)
+    ]
+    ends = [*(span.first for span in entry.columns[1:]), entry.columns[-1].end]
+    for span, end in zip(entry.columns, ends, strict=True):
+        work += _kept_rows(graph, entry, back, span.start - span.first, (span.start, span.end))
+        work += _kept_rows(graph, entry, away, 0, (span.first, min(end, span.end)))
+    return work
+
+
+def _kept_rows(
+    graph: Graph, entry: PatchedMap, steps: Sequence[tuple[int, int, int]], column: int, columns: tuple[int, int]
+) -> Work:
+    """Copies of rows between tile and kept rows.
+
+    Args:
+        steps: (first row of the tile, first row to copy, end of them) of each step.
+        column: of the tile, where the copied ones begin.
+        columns: that are copied, of the map.
+    """
+    if columns[0] >= columns[1]:
+        return {}
+    _, _, width, channels = graph.tensors[entry.tensor].shape
+    tiles = [(np.arange(start, end) - first) * entry.held.w + column for first, start, end in steps]
+    kept = [(np.arange(start, end) % entry.kept_rows) * width + columns[0] for _, start, end in steps]
+    at = places(np.concatenate(kept) * channels, np.concatenate(tiles) * channels)
+    return total_of({"kept_rows": int(at.sum())}, copies((columns[1] - columns[0]) * channels, at))
+
+
+def moves_work(graph: Graph, schedule: Schedule, plan: MemoryPlan) -> Work:
+    """Maps between two stages that move to where the next one wants them."""
+    work: Counter[str] = Counter()
+    for stage, before, after in zip(schedule.stages, plan.stages, plan.stages[1:], strict=False):
+        tensor = graph.tensors[graph.nodes[stage.end - 1].output]
+        source, target = before.offsets[tensor.name], after.offsets[tensor.name]
+        is_external = tensor.name in before.external, tensor.name in after.external
+        if (source, is_external[0]) == (target, is_external[1]):
+            continue
+        work["moves"] += 1
+        if is_external[0] == is_external[1] and 0 < target - source < tensor.bytes:  # from its end, byte by byte
+            work["moved_bytes"] += tensor.bytes
+        else:
+            work.update(copies(tensor.bytes, places(np.array([source]), np.array([target]))))
+    return work
+
+
+def _sums_work(graph: Graph, stage: Stage) -> Work:
+    """Clearing of the sums of a reduction."""
+    if not stage.patches.accumulates:
+        return {}
+    node = graph.nodes[stage.end - 1]
+    sums = TABLE[node.op].sums(node.attrs, graph.input_tensors(node), graph.tensors[node.output])
+    return fills(_SUM_BYTES * sums, places(_START, _START))
+
+
+def _pulled_work(graph: Graph, patches: Patches) -> Work:
+    """Pixels of an input that is not resident, copied from the values of the whole input."""
+    if not patches.pulls_input:
+        return {}
+    entry = patches.by_tensor[patches.input]
+    _, _, width, channels = graph.tensors[entry.tensor].shape
+    source = [np.arange(span.start, span.end) * width * channels for span in entry.rows]
+    target = [
+        np.arange(span.start - span.first, span.end - span.first) * entry.held.w * channels for span in entry.rows
+    ]
+    rows = places(np.concatenate(source), np.concatenate(target))
+    work = Counter({"pulls": len(entry.rows) * len(entry.columns)})
+    for span in entry.columns:
+        if span.fresh:
+            begin = places(np.array([span.start * channels]), np.array([(span.start - span.first) * channels]))
+            work += total_of({"pulled_rows": int(rows.sum())}, copies(span.fresh * channels, each(rows, begin)))
+    return work

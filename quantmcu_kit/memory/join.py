@@ -1,0 +1,71 @@
+"""Concatenation without copies: maps that are written straight into their places of the joined map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from quantmcu_kit.ir.graph import Graph, Node
+from quantmcu_kit.ir.schedule import Stage
+from quantmcu_kit.ops.interpret import prepare_node
+from quantmcu_kit.ops.table import TABLE
+
+# Ops whose kernels can write pixels that lie apart.
+_STRIDED = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"))
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a map lies within the map that a concatenation makes.
+
+    Attributes:
+        whole: the joined map.
+        offset: of the first byte.
+        pixel_bytes: from pixel to pixel where those of the joined map are wider, else None: the bytes are consecutive.
+    """
+
+    whole: str
+    offset: int
+    pixel_bytes: int | None
+
+
+def find_homes(graph: Graph, stage: Stage, fixed: frozenset[str]) -> Mapping[str, Home]:
+    """The maps of a stage that can be written where a concatenation wants them; for views, their sources too.
+
+    Args:
+        fixed: maps that must not move: those that enter or leave the stage.
+    """
+    homes: dict[str, Home] = {}
+    for node in reversed(graph.nodes[stage.start : stage.end]):
+        spec = TABLE[node.op]
+        if node.op == "CONCATENATION":
+            homes |= _parts(graph, node, fixed)
+        elif spec.is_view and node.output in homes and _is_free(graph, node.inputs[0], fixed):
+            homes[node.inputs[0]] = homes[node.output]
+    return {name: home for name, home in homes.items() if home.whole not in homes}
+
+
+def _parts(graph: Graph, node: Node, fixed: frozenset[str]) -> dict[str, Home]:
+    """The inputs of one concatenation that need no copy."""
+    params = prepare_node(graph, node)
+    homes = {}
+    for name, part in zip(node.inputs, params.parts, strict=True):
+        if part.table is not None or node.inputs.count(name) > 1 or not _is_free(graph, name, fixed):
+            continue
+        if params.rows == 1:
+            homes[name] = Home(node.output, part.offset, None)
+        elif _is_strided(graph, name, params.axis):
+            homes[name] = Home(node.output, part.offset, params.row_bytes)
+    return homes
+
+
+def _is_free(graph: Graph, name: str | None, fixed: frozenset[str]) -> bool:
+    return name is not None and not graph.tensors[name].is_constant and name not in fixed
+
+
+def _is_strided(graph: Graph, name: str, axis: int) -> bool:
+    """Whether a map's kernel can write it as some channels of a wider map, and nothing else reads it."""
+    producer = graph.producer(name)
+    is_last_axis = axis == len(graph.tensors[name].shape) - 1 == 3
+    kernels = {call.kernel for call in TABLE[producer.op].emit(prepare_node(graph, producer))} if producer else set()
+    return is_last_axis and len(kernels) == 1 and producer.op in _STRIDED and len(graph.consumers(name)) == 1
