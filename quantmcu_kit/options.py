@@ -46,7 +46,7 @@ class Options:
     patches: str = _option(
         "auto",
         "What runs patch by patch: auto (where the network would not fit otherwise), off, ROWSxCOLUMNS patches at the "
-        "network's beginning, or a plan's JSON file.",
+        "network's beginning (as far as saves most RAM), or a plan's JSON file.",
     )
     optimize: str = _option(
         "latency", "What patches are chosen for: latency (within the RAM) or ram (within --cost-limit)."

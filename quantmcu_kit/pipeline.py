@@ -177,6 +177,7 @@ def _costs(graph: Graph, board: Board) -> patch.Costs:
         enter=cycles.enter,
         leave=cycles.leave,
         patch=cycles.patch,
+        check=cycles.check,
     )
 
 

@@ -15,11 +15,16 @@
  *     static int8_t arena[55296];
  *     qmcu_conv_2d(&k00, arena + 18432, arena, arena + 46080);
  *
+ * A layer may also run part by part, on maps of which memory holds tiles or rings of rows (core/part.h, core/patch.h):
+ *
+ *     void qmcu_<kernel>_part(const qmcu_<kernel>_t *layer, const qmcu_part_t *part[, int8_t *scratch]);
+ *
  * The arithmetic of requantization is TFLite's, with its two roundings, so that results equal those of TFLite's
  * reference kernels byte for byte. Compile-time knobs are in quantmcu_config.h. */
 #ifndef QUANTMCU_H
 #define QUANTMCU_H
 
+#include "quantmcu/core/patch.h"
 #include "quantmcu/kernels/add.h"
 #include "quantmcu/kernels/average_pool_2d.h"
 #include "quantmcu/kernels/concatenation.h"

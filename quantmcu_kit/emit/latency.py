@@ -79,6 +79,7 @@ class PatchCosts:
     Attributes:
         whole, call: of each node of the graph; ``call`` is 0 for a view and for what never runs in patches.
         patch: of each patch.
+        check: of each node in each patch, whether it computes anything or not.
         enter, leave: of each map that keeps something, in each patch: making room for it; keeping rows of it, and
             bringing them back.
         moved_byte: of each byte that is kept and comes back, or moves within a tile; for rows of 64 bytes.
@@ -87,6 +88,7 @@ class PatchCosts:
     whole: tuple[float, ...]
     call: tuple[float, ...]
     patch: float
+    check: float
     enter: float
     leave: float
     moved_byte: float
@@ -160,6 +162,7 @@ def patch_costs(graph: Graph, core: str) -> PatchCosts:
         whole=tuple(sum(cycles_of(call.kernel, work_of(call), core) for call in of_node) for of_node in calls),
         call=tuple(sum(_part_cycles(call, core) for call in of_node) for of_node in calls),
         patch=segment["patches"],
+        check=segment["checks"],
         enter=segment["enters"],
         leave=segment["leaves"] + 2 * segment["exchanges"],
         moved_byte=moved_row / _MOVED_RUN,

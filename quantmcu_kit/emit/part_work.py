@@ -33,7 +33,6 @@ def parts_work(call: KernelCall, source: PatchedMap, target: PatchedMap, channel
     k.pitch = source.held.w * (k.input.c if hasattr(k, "input") else channels)
     kind, part = _PARTS[call.kernel]
     return _in_patches(
-        target,
         [kind(k, "h", span, held.first) for span, held in zip(target.rows, source.rows, strict=True)],
         [kind(k, "w", span, held.first) for span, held in zip(target.columns, source.columns, strict=True)],
         lambda row, column: part(k, call, row, column),
@@ -49,7 +48,6 @@ def accumulation_work(call: KernelCall, source: PatchedMap, channels: int) -> Wo
     """
     k = read(call.fields)
     parts = _in_patches(
-        source,
         [_pixels(k, "h", span, 0) for span in source.rows],
         [_pixels(k, "w", span, 0) for span in source.columns],
         lambda row, column: _ADDED[call.kernel](k, row[0], column[0], channels),
@@ -57,11 +55,9 @@ def accumulation_work(call: KernelCall, source: PatchedMap, channels: int) -> Wo
     return total_of(parts, {"ends": 1, "outputs": k.out if call.kernel == "fully_connected" else channels})
 
 
-def _in_patches(entry: PatchedMap, rows: list[Kind], columns: list[Kind], work: Callable[[Kind, Kind], Work]) -> Work:
-    """The sum over all patches; there is a call, and a loop over rows, even where nothing is to be computed."""
-    idle_columns = sum(not column for column in columns)
-    idle_rows = sum(span.fresh for span in entry.rows) * idle_columns
-    total: Counter[str] = Counter({"part_calls": len(rows) * len(columns), "idle_rows": idle_rows})
+def _in_patches(rows: list[Kind], columns: list[Kind], work: Callable[[Kind, Kind], Work]) -> Work:
+    """The sum over all patches that compute anything."""
+    total: Counter[str] = Counter({"part_calls": sum(map(bool, rows)) * sum(map(bool, columns))})
     for (row, times), (column, many) in product(Counter(rows).items(), Counter(columns).items()):
         if row and column:
             total.update({name: times * many * count for name, count in work(row, column).items()})

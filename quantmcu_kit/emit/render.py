@@ -107,6 +107,12 @@ class Library:
         return self.schedule.pulls_input
 
     @property
+    def reads_in_order(self) -> bool:
+        """Whether the input's rows are asked for one after the other, each once and whole."""
+        patches = self.schedule.stages[0].patches if self.pulls_input else None
+        return patches is None or (patches.column_steps == 1 and patches.mode.keeps_rows)
+
+    @property
     def push_rows(self) -> int:
         """Rows of the input that a picture in rows must keep: from the first that a row of patches is to read."""
         spans = self.schedule.stages[0].patches.maps[0].rows

@@ -27,21 +27,31 @@ def segment_work(graph: Graph, stage: Stage, calls: Sequence[Sequence[KernelCall
     patches = stage.patches
     count = patches.row_steps * patches.column_steps
     tiled = [
-        of_node
+        (of_node, patches.by_tensor[node.output])
         for node, of_node in zip(graph.nodes[stage.start : stage.end], calls, strict=True)
         if node.output in patches.by_tensor
     ]
-    parts = sum(map(len, tiled)) + patches.accumulates
-    operands = sum(len(call.arguments) - 1 for of_node in tiled for call in of_node)
+    parts = operands = 0
+    for of_node, entry in tiled:
+        new = new_patches(entry)
+        parts += len(of_node) * new
+        operands += sum(len(call.arguments) - 1 for call in of_node) * new
+    if patches.accumulates:
+        parts += new_patches(patches.maps[-1])
     turned = parts if patches.column_steps == 1 else 0
     moved = [total_of(kept_work(graph, patches, entry), slid_work(graph, patches, entry)) for entry in patches.maps]
     return total_of(
         {"rows": patches.row_steps, "patches": count},
-        {"parts": parts * count, "turned": turned * count, "operands": operands * count},
+        {"checks": len(tiled) * count, "parts": parts, "turned": turned, "operands": operands},
         _sums_work(graph, stage),
         _pulled_work(graph, patches),
         *moved,
     )
+
+
+def new_patches(entry: PatchedMap) -> int:
+    """Patches that compute anything of a map."""
+    return sum(span.fresh > 0 for span in entry.rows) * sum(span.fresh > 0 for span in entry.columns)
 
 
 def moves(patches: Patches, entry: PatchedMap) -> bool:

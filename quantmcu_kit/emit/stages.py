@@ -9,6 +9,7 @@ from functools import cached_property
 
 from quantmcu_kit.emit.constants import Constant
 from quantmcu_kit.emit.layers import Call, Layer
+from quantmcu_kit.emit.segment_work import moves
 from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
 from quantmcu_kit.ir.schedule import HaloMode, PatchedMap, Patches, Schedule, Span, Stage
@@ -109,14 +110,13 @@ class Segment:
     def comment(self) -> str:
         """What it is, above its tables."""
         first, last = self.layers[0].index, self.layers[-1].index
-        size = self.patches.maps[-1].held if not self.patches.accumulates else None
         cut = self.patches.maps[-1]
         height, width = cut.rows[-1].end, cut.columns[-1].end
         lines = [
-            f"Segment {self.index}: layers {first:02d} to {last:02d} in {self.patches.grid} patches of a "
+            f"Segment {self.index}: layers {first:02d} to {last:02d} in {self.rows}x{self.columns} patches, as far as a "
             f"{height}x{width} map; {_KEEPS[self.patches.mode]}."
         ]
-        if size is None:
+        if self.patches.accumulates:
             lines.append("The last layer adds up the pixels of all patches.")
         if self.pulls_input:
             lines.append("Its input is not in the arena: each patch asks for the pixels that are new.")
@@ -207,11 +207,21 @@ class Segment:
         return tuple(layer for layer in self.layers if layer.node.output in self._positions)
 
     def _tiled_lines(self, layer: Layer) -> Iterator[str]:
+        output = layer.node.output
+        yield from self._enter(output)
+        yield f"if (qmcu_is_new(&patch, {self._positions[output]})) {{"
+        yield from (f"    {line}" for line in self._part_lines(layer))
+        yield "}"
+        for entry in self.patches.maps:
+            if entry.last_node == layer.index and entry.kept_rows:
+                yield f"qmcu_leave(&patch, {self._positions[entry.tensor]});"
+
+    def _part_lines(self, layer: Layer) -> Iterator[str]:
+        """What computes the new part of a layer's output."""
         node = layer.node
         places = self._joined_places(node)
-        yield from self._enter(node.output)
         for index, call in enumerate(layer.calls):
-            yield from self._part_lines(call, node.output)
+            yield from self._operand_lines(call, node.output)
             if places:
                 yield f"part = qmcu_joined(part, (qmcu_region_t){{{', '.join(map(str, places[index]))}}});"
             scratch = ""
@@ -222,9 +232,6 @@ class Segment:
                 yield f"TRACE_PART({layer.index}, &part);"
         if layer is self._tiled[-1] and self.patches.accumulates:
             yield from self._accumulate_lines(node.output)
-        for entry in self.patches.maps:
-            if entry.last_node == layer.index and entry.kept_rows:
-                yield f"qmcu_leave(&patch, {self._positions[entry.tensor]});"
 
     def _joined_places(self, node: Node) -> tuple[tuple[int, int, int, int], ...]:
         """Top, bottom, left and right of each input of a concatenation of rows or columns; else nothing."""
@@ -239,15 +246,10 @@ class Segment:
         return tuple(places)
 
     def _enter(self, tensor: str) -> tuple[str, ...]:
-        entry = self.patches.by_tensor[tensor]
-        moves = entry.kept_rows or (entry.stays and self.columns > 1 and self._is_tile(entry))
-        return (f"qmcu_enter(&patch, {self._positions[tensor]});",) if moves else ()
+        is_moved = moves(self.patches, self.patches.by_tensor[tensor])
+        return (f"qmcu_enter(&patch, {self._positions[tensor]});",) if is_moved else ()
 
-    def _is_tile(self, entry: PatchedMap) -> bool:
-        """Whether the map is not one of the ends that lie in the arena as a whole."""
-        return entry.tensor != self.patches.output and (self.pulls_input or entry.tensor != self.patches.input)
-
-    def _part_lines(self, call: Call, output: str) -> Iterator[str]:
+    def _operand_lines(self, call: Call, output: str) -> Iterator[str]:
         """What sets ``part`` up for a call: from its first map, then the other operands."""
         maps = [operand for operand in call.operands if not isinstance(operand, Constant)]
         target = self._positions[output]

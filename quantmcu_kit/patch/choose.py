@@ -26,7 +26,8 @@ class Wishes:
     """What the user wants.
 
     Attributes:
-        patches: ``auto``; ``off``: layer by layer; a grid: one patched stretch at the beginning; a plan from a file.
+        patches: ``auto``; ``off``: layer by layer; a grid: one patched stretch at the beginning, as long as saves most
+            RAM; a plan from a file.
         optimize: ``latency``: least cost within the budget; ``ram``: least RAM within the cost limit.
         ram_bytes: budget of the arena; None: any.
         must_fit: no plan within the budget is an error, not a plan that is flagged.
@@ -161,9 +162,9 @@ def _affordable(front: Sequence[Plan], layers: Plan, wishes: Wishes) -> list[Pla
 
 
 def _best(plans: Sequence[Plan], wishes: Wishes) -> Plan | None:
-    """Of plans within the budget, the one of least cost or least RAM."""
+    """Of plans within the budget, the one of least cost or least RAM; a forced grid is there to save RAM."""
     fitting = [plan for plan in plans if _fits(plan, wishes)]
-    if wishes.optimize == "ram":
+    if wishes.optimize == "ram" or isinstance(wishes.patches, Grid):
         return min(fitting, key=lambda plan: (plan.ram_bytes, plan.cost), default=None)
     return min(fitting, key=lambda plan: (plan.cost, plan.ram_bytes), default=None)
 

@@ -31,6 +31,7 @@ class Costs:
         byte: each byte that moves between a tile and its kept rows, or within a tile.
         enter, leave: each time that a map which keeps something is looked after before, after a patch.
         patch: each patch.
+        check: each node in each patch, whether it computes anything or not.
     """
 
     nodes: Mapping[str, NodeCost]
@@ -38,6 +39,7 @@ class Costs:
     enter: float = 0.0
     leave: float = 0.0
     patch: float = 0.0
+    check: float = 0.0
 
     @staticmethod
     def of_macs(graph: Graph) -> Costs:

@@ -211,6 +211,7 @@ class _Sweep:
         self.cost = self.cost + cost.whole * pixels / (height * width)
         if cost.call:
             self.cost = self.cost + cost.call * (_down(rows.calls) * _across(columns.calls))
+        self.per_patch = self.per_patch + self.problem.costs.check
         self.rows_active = self.rows_active | rows.is_needed
         self.columns_active = self.columns_active | columns.is_needed
         if self.tail or index < self.tiled_end - 1:

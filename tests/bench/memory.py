@@ -2,9 +2,9 @@
 
 python -m tests.bench.memory [--real] [name ...]
 
-Every figure of ours is the arena of generated C, which was compiled with sanitizers and compared, byte by byte, with the
-network that runs as a whole. As in msf-CNN, feature maps count and the network's input does not, as it comes by rows;
-what our patches hold of the input counts. msf-CNN: arXiv 2505.11483, result files of the authors' optimiser.
+Every figure of ours is the arena of generated C, which was compiled with sanitizers and compared, byte by byte, with
+the network that runs as a whole. As in msf-CNN, feature maps count and the network's input does not, as it comes by
+rows; what our patches hold of the input counts. msf-CNN: arXiv 2505.11483, result files of the authors' optimiser.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def main() -> None:
     for topology in PUBLISHED:
         for row in compare(topology) if not arguments.real else ():
             results.add(**row)
-    for entry in entries("float", "int8-exact", "uint8") if arguments.real else ():
+    for entry in entries("float", "int8-exact", "uint8", "odd", "structure") if arguments.real else ():
         if arguments.names and entry.name not in arguments.names:
             continue
         model = entry.load()

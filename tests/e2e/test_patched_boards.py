@@ -17,6 +17,7 @@ from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.verify.contents import read_contents
 from tests.support.libraries import PIXEL, tool
 from tests.support.offline_platformio import lay_out, pio
+from tests.support.patched_cases import collected
 from tests.support.patched_libraries import built, patched, small_network
 from tests.support.small_graphs import GraphBuilder
 
@@ -55,6 +56,18 @@ def test_bytes_on_the_board_are_the_references(name, board, libraries):
         run = library.run(pictures)
     np.testing.assert_array_equal(run.outputs[0], Interpreter(GRAPH, integer=True).run({"picture": pictures})["scores"])
     assert run.stack_bytes <= 1024
+
+
+def test_random_networks_on_a_board(tmp_path):
+    """A sample; the host has run many more."""
+    pytest.importorskip("unicorn", reason="the extra [emulator] is not installed")
+    for index, case in enumerate(collected(8)):
+        library = built(case.graph, case.schedule, tmp_path / str(index))
+        name = case.graph.inputs[0].tensor
+        x = np.random.default_rng(index).integers(-128, 128, case.graph.tensors[name].shape).astype(np.int8)
+        (expected,) = Interpreter(case.graph, integer=True).run({name: x}).values()
+        with on_board(library, "nano33ble") as program:
+            np.testing.assert_array_equal(program.run(x).outputs[0], expected, err_msg=str(index))
 
 
 def test_cycles_belong_to_the_layers_that_spend_them(libraries):

@@ -47,6 +47,12 @@ qmcu_source_t qmcu_source(const qmcu_patch_t *patch, int32_t map)
     return source;
 }
 
+int qmcu_is_new(const qmcu_patch_t *patch, int32_t map)
+{
+    const qmcu_span_t *rows = rows_of(patch, patch->row, map), *columns = columns_of(patch, patch->column, map);
+    return rows->start < rows->end && columns->start < columns->end;
+}
+
 qmcu_region_t qmcu_region(const qmcu_patch_t *patch, int32_t map)
 {
     const qmcu_span_t *rows = rows_of(patch, patch->row, map), *columns = columns_of(patch, patch->column, map);

@@ -3,8 +3,10 @@
  * A segment's function visits the patches row by row and, in each, computes the new part of one map after the other:
  *
  *     qmcu_enter(&patch, M);                                  before map M is written
- *     const qmcu_part_t part = qmcu_part(&patch, L, M);       its new part, from map L
- *     qmcu_conv_2d_part(&k03, &part, scratch);
+ *     if (qmcu_is_new(&patch, M)) {                           if the patch computes anything of it
+ *         const qmcu_part_t part = qmcu_part(&patch, L, M);   its new part, from map L
+ *         qmcu_conv_2d_part(&k03, &part, scratch);
+ *     }
  *     qmcu_leave(&patch, L);                                  after map L was read for the last time */
 #ifndef QMCU_CORE_PATCH_H
 #define QMCU_CORE_PATCH_H
@@ -49,6 +51,9 @@ typedef struct {
 /* Where the patch's pixels of a map lie. */
 qmcu_source_t qmcu_source(const qmcu_patch_t *patch, int32_t map);
 qmcu_target_t qmcu_target(const qmcu_patch_t *patch, int32_t map);
+
+/* Whether anything of map `map` is new in the patch. */
+int qmcu_is_new(const qmcu_patch_t *patch, int32_t map);
 
 /* What is new of map `map` in the patch; may be empty. */
 qmcu_region_t qmcu_region(const qmcu_patch_t *patch, int32_t map);
