@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-boards bench-latency bench-code-size fuzz retrain clean
+.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -42,6 +42,9 @@ bench-host: .venv/installed-test  ## seconds of a build, of the Python reference
 bench-memory: .venv/installed-test  ## RAM against work of plans in patches, beside published ones and for every network
 	.venv/bin/python -m tests.bench.memory
 	.venv/bin/python -m tests.bench.memory --real
+
+bench-patches: .venv/installed-test  ## cycles of networks in forced grids, against the same networks as a whole
+	.venv/bin/python -m tests.bench.patches
 
 bench-boards: .venv/installed-test  ## every network on an emulated Arduino Nano 33 BLE: bytes, memory, cycles
 	.venv/bin/python -m tests.bench.boards

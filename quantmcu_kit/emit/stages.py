@@ -113,8 +113,8 @@ class Segment:
         cut = self.patches.maps[-1]
         height, width = cut.rows[-1].end, cut.columns[-1].end
         lines = [
-            f"Segment {self.index}: layers {first:02d} to {last:02d} in {self.rows}x{self.columns} patches, as far as a "
-            f"{height}x{width} map; {_KEEPS[self.patches.mode]}."
+            f"Segment {self.index}: layers {first:02d} to {last:02d} in {self.rows}x{self.columns} patches, "
+            f"up to a map of {height}x{width}; {_KEEPS[self.patches.mode]}."
         ]
         if self.patches.accumulates:
             lines.append("The last layer adds up the pixels of all patches.")
