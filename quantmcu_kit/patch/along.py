@@ -224,7 +224,7 @@ def _pulled(
 
 
 def _split(size: int, parts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """[numbers of patches, steps] like ``tiles.split``; at most a patch for each pixel."""
+    """[numbers of patches, steps] intervals as equal as they can be; at most a patch for each pixel."""
     counts = np.minimum(np.array(parts), size)[:, None]
     steps = np.arange(counts.max())[None, :]
     is_real = steps < counts

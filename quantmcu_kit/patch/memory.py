@@ -1,4 +1,4 @@
-"""RAM of a segment that runs patch by patch.
+"""What a segment that runs patch by patch keeps in RAM, and how its two ends overlap.
 
 Of each map within the segment there is a *tile*, the region that a patch needs. Columns that are kept stay in the tile,
 which then lives as long as the segment; other tiles live from their first writer to their last reader. Rows that are
@@ -10,35 +10,10 @@ needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import TILE_ALIGNMENT
 from quantmcu_kit.patch.extent import Axis, Extent
-from quantmcu_kit.patch.segment import Segment, sum_count
-
-_SUM_BYTES = 4  # of an int32
-
-
-@dataclass(frozen=True)
-class SegmentMemory:
-    """Bytes of RAM.
-
-    Attributes:
-        junctions: the maps at both ends, overlapped where that is safe.
-        kept: what lives as long as the segment: tiles and rows that are kept, sums.
-        tiles: most that other tiles and scratch take at a time.
-    """
-
-    junctions: int
-    kept: int
-    tiles: int
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.junctions + self.kept + self.tiles
+from quantmcu_kit.patch.segment import Segment
 
 
 def aligned(size: int) -> int:
@@ -54,49 +29,6 @@ def stays(rows: Extent, columns: Extent) -> bool:
 def kept_rows(rows: Extent, columns: Extent) -> int:
     """Rows that are kept beside the tile."""
     return rows.kept if len(columns.steps) > 1 else 0
-
-
-def segment_memory(
-    graph: Graph,
-    segment: Segment,
-    rows: Axis,
-    columns: Axis,
-    *,
-    scratch: Mapping[str, int] | None = None,
-    is_pulled: bool = False,
-) -> SegmentMemory:
-    """RAM of a segment.
-
-    Args:
-        rows, columns: of this segment, or of a longer one that ends where it does.
-        scratch: bytes by name of the node that needs them.
-        is_pulled: its input is not resident: rows of it come as they are asked for.
-    """
-    nodes = segment.nodes(graph)
-    inner = {node.output for node in nodes} - {segment.output}
-    if is_pulled:
-        inner.add(segment.input)
-    kept = aligned(sum_count(graph, segment) * _SUM_BYTES)
-    passing = set()
-    for name in inner:
-        _, _, width, channels = graph.tensors[name].shape
-        kept += aligned(kept_rows(rows[name], columns[name]) * width * channels)
-        if stays(rows[name], columns[name]):
-            kept += _tile_bytes(graph, rows, columns, name)
-        else:
-            passing.add(name)
-    writers = {node.output: index for index, node in enumerate(nodes)} | {segment.input: 0}
-    readers = {name: index for index, node in enumerate(nodes) for name in graph.activation_inputs(node)}
-    most = 0
-    for index, node in enumerate(nodes):
-        alive = (name for name in passing if writers[name] <= index <= readers.get(name, len(nodes) - 1))
-        taken = sum(_tile_bytes(graph, rows, columns, name) for name in alive)
-        most = max(most, taken + aligned(scratch.get(node.name, 0) if scratch else 0))
-    return SegmentMemory(junction_bytes(graph, segment, rows, columns, is_pulled), kept, most)
-
-
-def _tile_bytes(graph: Graph, rows: Axis, columns: Axis, name: str) -> int:
-    return aligned(rows[name].needed * columns[name].needed * graph.tensors[name].shape[3])
 
 
 def junction_bytes(graph: Graph, segment: Segment, rows: Axis, columns: Axis, is_pulled: bool) -> int:

@@ -13,7 +13,7 @@ from quantmcu_kit.ops.halo import map_size
 from quantmcu_kit.ops.interpret import Interpreter, prepare_node
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.patch.segment import Segment, segment
-from quantmcu_kit.patch.tiles import tiled_macs, tiles
+from tests.support.patch_tiles import tiled_macs, tiles
 from tests.support.random_networks import random_maps
 
 

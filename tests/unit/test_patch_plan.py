@@ -11,13 +11,13 @@ from quantmcu_kit.memory.allocate import lower_bound, with_aligned_sizes
 from quantmcu_kit.memory.liveness import find_lifetimes
 from quantmcu_kit.patch.extent import columns_of, rows_of
 from quantmcu_kit.patch.lay_out import lay_out
-from quantmcu_kit.patch.memory import segment_memory
 from quantmcu_kit.patch.plan import Plan, front_of, plan_front, whole
 from quantmcu_kit.patch.segment import segment
-from quantmcu_kit.patch.tiles import tiled_macs, tiles
 from quantmcu_kit.patch.ways import Problem, parts_of, patched_ways
 from tests.support.networks import Network
+from tests.support.patch_tiles import tiled_macs, tiles
 from tests.support.random_networks import random_maps
+from tests.support.segment_memory import segment_memory
 from tests.support.topologies import mcunet_320kb, mcunet_vww, mobilenet_v2_035
 
 

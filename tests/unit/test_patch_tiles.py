@@ -9,8 +9,8 @@ from quantmcu_kit.ir.region import Interval, Region
 from quantmcu_kit.ir.schedule import Grid, HaloMode
 from quantmcu_kit.ops.halo import map_size
 from quantmcu_kit.patch.segment import Segment, cut_points, segment
-from quantmcu_kit.patch.tiles import Patch, needed_regions, tiled_macs, tiles
 from tests.support.networks import Network
+from tests.support.patch_tiles import Patch, needed_regions, tiled_macs, tiles
 from tests.support.topologies import mobilenet_v2
 
 KIB = 1024
