@@ -169,6 +169,11 @@ class Interface:
         return "uint8_t" if self.pixels else "int8_t"
 
     @property
+    def row_parameters(self) -> tuple[str, ...]:
+        """Parameters of a function that reads rows: its context, a piece of a row, and where to write it."""
+        return ("void *context", "int32_t row", "int32_t column", "int32_t columns", f"{self.row_type} *pixels")
+
+    @property
     def reader_parameters(self) -> tuple[str, ...]:
         """A function that reads rows, its context and the outputs as function parameters."""
         return (f"{self.name}_read_t read", "void *context", *self.output_parameters)

@@ -120,7 +120,7 @@ class Segment:
             lines.append("The last layer adds up the pixels of all patches.")
         if self.pulls_input:
             lines.append("Its input is not in the arena: each patch asks for the pixels that are new.")
-        return "/* " + "\n * ".join(line for text in lines for line in textwrap.wrap(text, 115)) + " */"
+        return "/* " + "\n * ".join(line for text in lines for line in textwrap.wrap(text, 113)) + " */"
 
     @property
     def map_rows(self) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ internal RAM costs. So a block's worth in the arena is the number of accesses to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import Lifetime
-from quantmcu_kit.memory.allocate import allocate, arena_size
+from quantmcu_kit.memory.allocate import allocate, arena_size, lower_bound
 from quantmcu_kit.ops.table import TABLE
 
 _CHANNELS_TOGETHER = 4  # output channels that kernels compute for one load of an input
@@ -26,11 +26,19 @@ def spill(graph: Graph, blocks: Sequence[Lifetime], maps: Mapping[str, int], lim
     by_worth = sorted(accesses, key=lambda index: (accesses[index] / blocks[index].size, -blocks[index].size))
     spilled: set[int] = set()
     for index in by_worth:
-        inside = [block for position, block in enumerate(blocks) if position not in spilled]
-        if arena_size(inside, allocate(inside)) <= limit:
+        if _fits(blocks, spilled, limit):
             break
         spilled.add(index)
+    for index in reversed(by_worth):  # the most used first: what need not have left comes back
+        if index in spilled and _fits(blocks, spilled - {index}, limit):
+            spilled.remove(index)
     return frozenset(spilled)
+
+
+def _fits(blocks: Sequence[Lifetime], spilled: Set[int], limit: int) -> bool:
+    """Whether what is left fits; placing blocks takes time, their bound does not."""
+    inside = [block for index, block in enumerate(blocks) if index not in spilled]
+    return lower_bound(inside) <= limit and arena_size(inside, allocate(inside)) <= limit
 
 
 def _accesses(graph: Graph, maps: Mapping[str, int]) -> dict[int, float]:
