@@ -209,7 +209,7 @@ def _pulled(
     for name, inputs in steps:
         if name not in needed:
             continue
-        first, end = needed[name]
+        first, end = needed[name] = _in_order(*needed[name])
         is_new = end > first
         for window in inputs:
             last = len(window.first) - 1
@@ -220,7 +220,19 @@ def _pulled(
                 before = needed[window.tensor]
                 starts, ends = np.minimum(starts, before[0]), np.maximum(ends, before[1])
             needed[window.tensor] = starts, ends
-    return {name: Along(first, end, np.where(end > first, first, end)) for name, (first, end) in needed.items()}
+    ordered = {name: _in_order(*limits) for name, limits in needed.items()}
+    return {name: Along(first, end, np.where(end > first, first, end)) for name, (first, end) in ordered.items()}
+
+
+def _in_order(first: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals that never go back, as is usual; a map that is joined with one made of it may be wanted twice.
+
+    What is put aside of a map along the other axis relies on it: pixels that a patch has passed do not come again.
+    """
+    is_needed = end > first
+    first = np.minimum.accumulate(np.where(is_needed, first, _FAR)[:, ::-1], axis=1)[:, ::-1]
+    end = np.maximum.accumulate(np.where(is_needed, end, -_FAR), axis=1)
+    return np.where(is_needed, first, _FAR), np.where(is_needed, end, -_FAR)
 
 
 def _split(size: int, parts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -34,6 +34,16 @@ def lagging_readers() -> Graph:
     return passes.run_all(tflite.load(network.build(["x"], ["t6"]), name="lagging"))
 
 
+def joined_with_itself() -> Graph:
+    """Columns of t1 are wanted twice in a row of patches: first beside t2, then for what t2 is made of."""
+    network = Network()
+    network.map("x", (1, 9, 9, 1))
+    network.conv("x", "t1", 2)
+    network.conv("t1", "t2", 2)
+    network.concatenation(["t1", "t2"], "t3", axis=2)
+    return passes.run_all(tflite.load(network.build(["x"], ["t3"]), name="joined"))
+
+
 def in_pixels(graph: Graph) -> Iterator[Case]:
     """All of a network as one segment in patches of one pixel, in every mode."""
     piece = segment(graph, 0, len(graph.nodes))
@@ -46,7 +56,7 @@ def in_pixels(graph: Graph) -> Iterator[Case]:
 
 @pytest.fixture(scope="module")
 def cases():
-    return [*in_pixels(lagging_readers()), *collected(CASES)]
+    return [*in_pixels(lagging_readers()), *in_pixels(joined_with_itself()), *collected(CASES)]
 
 
 @pytest.fixture(scope="module")
