@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from quantmcu_kit.ir.types import DType, Quant
+from quantmcu_kit.numerics.packing import packed_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,11 @@ class Tensor:
 
     @property
     def bytes(self) -> int:
-        """Bytes that the elements take in memory."""
-        return self.elements * self.dtype.numpy.itemsize
+        """Bytes that the elements take in memory; below 8 bits each run of the last axis begins in its own byte."""
+        if not self.dtype.is_packed:
+            return self.elements * self.dtype.numpy.itemsize
+        run = self.shape[-1] if self.shape else 1
+        return math.prod(self.shape[:-1]) * packed_bytes(run, self.dtype.bits)
 
 
 @dataclass(frozen=True)

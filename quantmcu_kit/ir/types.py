@@ -9,7 +9,11 @@ import numpy as np
 
 
 class DType(Enum):
-    """Element type of a tensor; the value is numpy's name for it."""
+    """Element type of a tensor; the value is numpy's name for it, below 8 bits a name in numpy's manner.
+
+    Feature maps are I8, U4 or U2, weights I8, I4 or I2. Arrays hold one element in each byte, whatever its width; the
+    generated library packs them (``numerics.packing``).
+    """
 
     F32 = "float32"
     F16 = "float16"
@@ -19,16 +23,54 @@ class DType(Enum):
     I32 = "int32"
     I64 = "int64"
     BOOL = "bool"
+    U4 = "uint4"
+    U2 = "uint2"
+    I4 = "int4"
+    I2 = "int2"
+
+    @staticmethod
+    def feature_map(bits: int) -> DType:
+        """The element type of a feature map of 8, 4 or 2 bits: int8 as in TFLite, unsigned below."""
+        return {8: DType.I8, 4: DType.U4, 2: DType.U2}[bits]
+
+    @staticmethod
+    def weights(bits: int) -> DType:
+        """The element type of weights of 8, 4 or 2 bits."""
+        return {8: DType.I8, 4: DType.I4, 2: DType.I2}[bits]
 
     @property
     def numpy(self) -> np.dtype:
-        """The numpy dtype that stores one element."""
-        return np.dtype(self.value)
+        """The numpy dtype of an array of such elements; below 8 bits, one byte for each."""
+        return _STORED[self]
+
+    @property
+    def bits(self) -> int:
+        """Width of one element in memory."""
+        return _NARROW.get(self) or 8 * _STORED[self].itemsize
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether several elements share a byte of memory."""
+        return self in _NARROW
+
+    @property
+    def low(self) -> int:
+        """The least value of an integer type."""
+        return -(1 << (self.bits - 1)) if self.value.startswith("int") else 0
+
+    @property
+    def high(self) -> int:
+        """The greatest value of an integer type."""
+        return self.low + (1 << self.bits) - 1
 
     @property
     def is_float(self) -> bool:
         """Whether elements are floating-point numbers."""
         return self in (DType.F32, DType.F16)
+
+
+_NARROW = {DType.U4: 4, DType.U2: 2, DType.I4: 4, DType.I2: 2}
+_STORED = {dtype: np.dtype(dtype.value.rstrip("42") + "8" if dtype in _NARROW else dtype.value) for dtype in DType}
 
 
 class Activation(Enum):

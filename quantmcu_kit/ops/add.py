@@ -13,6 +13,7 @@ import numpy as np
 import tflite
 
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.types import DType
 from quantmcu_kit.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
 from quantmcu_kit.ops.binary import (
     CONSTRAINTS,
@@ -27,7 +28,7 @@ from quantmcu_kit.ops.binary import (
     layout,
 )
 from quantmcu_kit.ops.halo import same_place
-from quantmcu_kit.ops.lookup import INPUTS, check_ratio
+from quantmcu_kit.ops.lookup import check_ratio, inputs_of
 from quantmcu_kit.ops.requantize import clamp_range
 from quantmcu_kit.ops.spec import Inputs, KernelCall, OpSpec, elementwise_cost
 
@@ -42,10 +43,11 @@ class Addend:
     zero_point: int
     multiplier: int
     shift: int
+    dtype: DType
 
     def scaled(self) -> np.ndarray:
-        """int64 [256]: every int8 value on the common scale, in the order of a lookup table."""
-        x = (INPUTS.astype(np.int64) - self.zero_point) << _HEADROOM_BITS
+        """int64 [256, 16 or 4]: every value on the common scale, in the order of a lookup table."""
+        x = (inputs_of(self.dtype).astype(np.int64) - self.zero_point) << _HEADROOM_BITS
         return multiply_by_quantized_multiplier(x, self.multiplier, self.shift)
 
     @property
@@ -68,6 +70,7 @@ class Params:
     low: int
     high: int
     scalar: Scalar | None
+    dtypes: tuple[DType, DType, DType]
 
 
 def prepare(sign: int, attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
@@ -77,10 +80,10 @@ def prepare(sign: int, attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     ratio = common / ((1 << _HEADROOM_BITS) * float(output.quant.s))
     check_ratio(ratio, _MAX_RATIO, output)
     addends = (
-        Addend(tensor.quant.z, *quantize_multiplier(scale / common))
+        Addend(tensor.quant.z, *quantize_multiplier(scale / common), tensor.dtype)
         for tensor, scale in zip(inputs, (a, b), strict=True)
     )
-    low, high = clamp_range(attrs.activation, output.quant)
+    low, high = clamp_range(attrs.activation, output.quant, output.dtype)
     return Params(
         layout(inputs, output),
         *addends,
@@ -90,14 +93,15 @@ def prepare(sign: int, attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
         low,
         high,
         constant_scalar(inputs),
+        tuple(tensor.dtype for tensor in (*inputs, output)),
     )
 
 
 def int_ref(params: Params, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """int8 operands that broadcast to one another -> int8, exact."""
+    """Operands that broadcast to one another -> the output, exact."""
     total = params.a.scaled()[a.view(np.uint8)] + params.sign * params.b.scaled()[b.view(np.uint8)]
     y = multiply_by_quantized_multiplier(total, params.multiplier, params.shift) + params.zero_point
-    return np.clip(y, params.low, params.high).astype(np.int8)
+    return np.clip(y, params.low, params.high).astype(params.dtypes[-1].numpy)
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:

@@ -13,6 +13,7 @@ from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation
 from quantmcu_kit.ops import lookup
 from quantmcu_kit.ops.geometry import decode_activation
+from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, Shape
 
 
@@ -45,7 +46,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Scalar:
-    """A constant operand of one element: its position among the inputs and its int8 value."""
+    """A constant operand of one element: its position among the inputs and its value."""
 
     position: int
     value: int
@@ -99,12 +100,13 @@ def constant_scalar(inputs: Inputs) -> Scalar | None:
 def kernel_calls(
     kernel: str, int_ref: Callable[..., np.ndarray], params: Any, scaling: tuple[tuple[str, Any], ...]
 ) -> tuple[KernelCall, ...]:
-    """One ``qmcu_<kernel>``, or a table of ``int_ref``'s results where one operand is a constant scalar.
+    """At 8 bits: one ``qmcu_<kernel>``, or a table of ``int_ref``'s results where one operand is a constant scalar.
 
     Args:
-        params: the operator's parameters, with ``layout`` and ``scalar``.
+        params: the operator's parameters, with ``layout``, ``scalar`` and ``dtypes`` (operands and output).
         scaling: the C struct ``qmcu_<kernel>_scaling_t``.
     """
+    refuse_packed(kernel.upper(), *params.dtypes)
     scalar, walk = params.scalar, params.layout
     if scalar is None:
         return (KernelCall(kernel, (*walk.fields, ("scaling", scaling)), (0, 1)),)

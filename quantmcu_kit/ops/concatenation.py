@@ -1,7 +1,8 @@
 """CONCATENATION along any axis but the batch.
 
 Integer semantics: bytes are copied where an input has the output's quantization, as TFLite requires of int8. Where it
-differs, as legacy uint8 allows, values are rescaled by the float32 rule of ``reference/concatenation.h``.
+differs, as legacy uint8 allows, values are rescaled by the float32 rule of ``reference/concatenation.h``. Between other
+widths they are requantized by the rule of QUANTIZE.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import tflite
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.region import Region
-from quantmcu_kit.ir.types import Activation, Quant
+from quantmcu_kit.ir.types import Activation, DType, Quant
 from quantmcu_kit.numerics.fixedpoint import round_half_away
+from quantmcu_kit.ops.carry import carry
 from quantmcu_kit.ops.geometry import decode_activation
 from quantmcu_kit.ops.halo import Regions
 from quantmcu_kit.ops.lookup import INPUTS, check_ratio
-from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
+from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
 
 _TO_UINT8 = 128
@@ -40,12 +42,14 @@ class Part:
     Attributes:
         row_bytes: consecutive bytes that go to each row of the output.
         offset: where they begin within the row.
-        table: int8 [256] that rescales, as in ``ops.lookup``; None copies.
+        table: rescales, as in ``ops.lookup``; None copies.
+        dtype: of the input.
     """
 
     row_bytes: int
     offset: int
     table: np.ndarray | None
+    dtype: DType
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,7 @@ class Params:
     rows: int
     row_bytes: int
     parts: tuple[Part, ...]
+    out_dtype: DType
 
 
 def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
@@ -100,6 +105,15 @@ def float_ref(attrs: Attrs, *inputs: np.ndarray) -> np.ndarray:
     return _concatenate(attrs.axis, list(inputs))
 
 
+def _table(x: Tensor, output: Tensor) -> np.ndarray | None:
+    """How values of the input become values of the output; None where they are the same."""
+    if x.dtype is output.dtype and x.quant.same_as(output.quant):
+        return None
+    if x.dtype is output.dtype is DType.I8:
+        return _rescaling_table(x.quant, output)
+    return carry(x, output).table
+
+
 def _rescaling_table(x: Quant, output: Tensor) -> np.ndarray:
     """int8 [256]: TFLite's rule in uint8 terms, step by step in float32."""
     y = output.quant
@@ -108,7 +122,7 @@ def _rescaling_table(x: Quant, output: Tensor) -> np.ndarray:
     bias = np.float32(-(x.z + _TO_UINT8)) * scale
     scaled = (INPUTS.astype(np.int32) + _TO_UINT8).astype(np.float32) * scale + bias
     rounded = np.array([round_half_away(float(value)) for value in scaled])
-    return np.clip(rounded + y.z, INT8_MIN, INT8_MAX).astype(np.int8)
+    return np.clip(rounded + y.z, output.dtype.low, output.dtype.high).astype(np.int8)
 
 
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
@@ -117,14 +131,13 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     parts = []
     offset = 0
     for x in inputs:
-        table = None if x.quant.same_as(output.quant) else _rescaling_table(x.quant, output)
-        parts.append(Part(x.shape[attrs.axis] * inner, offset, table))
+        parts.append(Part(x.shape[attrs.axis] * inner, offset, _table(x, output), x.dtype))
         offset += parts[-1].row_bytes
-    return Params(attrs.axis, output.elements // offset, offset, tuple(parts))
+    return Params(attrs.axis, output.elements // offset, offset, tuple(parts), output.dtype)
 
 
 def int_ref(params: Params, *inputs: np.ndarray) -> np.ndarray:
-    """int8 inputs, rescaled where their quantization differs, one behind the other."""
+    """The inputs, rescaled where their quantization differs, one behind the other."""
     arrays = [
         x if part.table is None else part.table[x.view(np.uint8)] for x, part in zip(inputs, params.parts, strict=True)
     ]
@@ -132,7 +145,8 @@ def int_ref(params: Params, *inputs: np.ndarray) -> np.ndarray:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_concatenation`` per input."""
+    """One ``qmcu_concatenation`` per input; at 8 bits only."""
+    refuse_packed("CONCATENATION", *(part.dtype for part in params.parts), params.out_dtype)
     calls = []
     for index, part in enumerate(params.parts):
         fields = (

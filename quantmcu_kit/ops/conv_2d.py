@@ -55,7 +55,7 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
 
 
 def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray) -> np.ndarray:
-    """int8 [n, h, w, in] -> int8 [n, h', w', out], exact."""
+    """A map [n, h, w, in] -> [n, h', w', out], exact."""
     exact = params.weights.exact
     matrix = exact.reshape(len(exact), -1)
     channels, taps = matrix.shape
@@ -75,7 +75,7 @@ def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
     """out pixels × kernel × in × out multiply-accumulates, padding counted."""
     x, weights = inputs[0], inputs[1]
     macs = output.elements * (weights.elements // weights.shape[0])
-    return Cost(macs, x.elements + weights.elements, output.elements)
+    return Cost(macs, x.bytes + weights.bytes, output.bytes)
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:

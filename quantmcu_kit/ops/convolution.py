@@ -7,9 +7,10 @@ from typing import Any
 
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.region import Region
-from quantmcu_kit.ir.types import Activation, Padding, Size
+from quantmcu_kit.ir.types import Activation, DType, Padding, Size
 from quantmcu_kit.ops import halo as halos
 from quantmcu_kit.ops.geometry import decode_activation, decode_padding, output_size
+from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.requantize import Requant
 from quantmcu_kit.ops.spec import Inputs, Shape
 from quantmcu_kit.ops.weighted import Weights, prepare_weighted
@@ -27,11 +28,12 @@ class Attrs:
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """Integer parameters: geometry, the input's zero-point, weights and requantization."""
+    """Integer parameters: geometry, the input's width and zero-point, weights and requantization."""
 
     attrs: Attrs
     in_shape: Shape
     out_shape: Shape
+    in_dtype: DType
     in_zero: int
     weights: Weights
     requant: Requant
@@ -47,8 +49,9 @@ class Params:
         return Size(*self.out_shape[1:3])
 
     def fields(self) -> tuple[tuple[str, Any], ...]:
-        """Fields that ``qmcu_conv_2d_t`` and ``qmcu_depthwise_conv_2d_t`` begin with."""
+        """Fields that ``qmcu_conv_2d_t`` and ``qmcu_depthwise_conv_2d_t`` begin with; at 8 bits only."""
         attrs, weights = self.attrs, self.weights
+        refuse_packed("a convolution", self.in_dtype, weights.dtype, self.requant.dtype)
         return (
             ("in", tuple(zip("hwc", self.in_shape[1:], strict=True))),
             ("out", tuple(zip("hwc", self.out_shape[1:], strict=True))),
@@ -90,4 +93,5 @@ def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> halos.
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor, channel_axis: int) -> Params:
     """Integer parameters from quantized tensors; ``channel_axis`` is the weights' axis of output channels."""
     weights, requant = prepare_weighted(inputs, output, attrs.activation, channel_axis)
-    return Params(attrs, inputs[0].shape, output.shape, inputs[0].quant.z, weights, requant)
+    x = inputs[0]
+    return Params(attrs, x.shape, output.shape, x.dtype, x.quant.z, weights, requant)

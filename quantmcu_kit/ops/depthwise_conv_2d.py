@@ -18,7 +18,7 @@ from quantmcu_kit.ops import conv_2d, convolution, linear
 from quantmcu_kit.ops.convolution import Attrs, Params
 from quantmcu_kit.ops.geometry import output_size, pad_map
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
-from quantmcu_kit.ops.weighted import Weights, bias_fits, in_chunks
+from quantmcu_kit.ops.weighted import bias_fits, in_chunks
 
 _BAND = 1 << 16  # output values accumulated at a time: sums and products stay within the L2 cache
 
@@ -73,7 +73,7 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
 
 
 def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray) -> np.ndarray:
-    """int8 [n, h, w, in] -> int8 [n, h', w', in·multiplier], exact."""
+    """A map [n, h, w, in] -> [n, h', w', in·multiplier], exact."""
     exact = params.weights.exact
     taps = exact.reshape(params.kernel.h, params.kernel.w, params.in_shape[3], -1)
 
@@ -90,7 +90,7 @@ def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray) -> np.ndarra
 def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
     """out values × kernel multiply-accumulates, padding counted."""
     x, weights = inputs[0], inputs[1]
-    return Cost(output.elements * weights.shape[1] * weights.shape[2], x.elements + weights.elements, output.elements)
+    return Cost(output.elements * weights.shape[1] * weights.shape[2], x.bytes + weights.bytes, output.bytes)
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
@@ -104,7 +104,8 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
 def _as_convolution(params: Params) -> Params:
     """The same computation as CONV_2D: weights [1, kh, kw, out] become [out, kh, kw, 1]."""
     values = np.ascontiguousarray(params.weights.values.transpose(3, 1, 2, 0))
-    return dataclasses.replace(params, weights=Weights(values, params.weights.zero_point, channel_axis=0))
+    weights = dataclasses.replace(params.weights, values=values, channel_axis=0)
+    return dataclasses.replace(params, weights=weights)
 
 
 def maps_are_4d(attrs: Attrs, x: Tensor, weights: Tensor, bias: Tensor | None = None) -> bool:

@@ -13,9 +13,10 @@ import tflite
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.types import Activation
+from quantmcu_kit.ir.types import Activation, DType
 from quantmcu_kit.ops import linear
 from quantmcu_kit.ops.geometry import decode_activation
+from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.requantize import Requant, Rounding
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
 from quantmcu_kit.ops.weighted import Weights, bias_fits, prepare_weighted
@@ -31,10 +32,11 @@ class Attrs:
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """Integer parameters: rows, the output's shape, the input's zero-point, weights and requantization."""
+    """Integer parameters: rows, the output's shape, the input's width and zero-point, weights and requantization."""
 
     rows: int
     out_shape: Shape
+    in_dtype: DType
     in_zero: int
     weights: Weights
     requant: Requant
@@ -82,11 +84,11 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """Integer parameters from quantized tensors."""
     weights, requant = prepare_weighted(inputs, output, attrs.activation, channel_axis=0, rounding=Rounding.ONCE)
     rows = output.elements // weights.values.shape[0]
-    return Params(rows, output.shape, inputs[0].quant.z, weights, requant)
+    return Params(rows, output.shape, inputs[0].dtype, inputs[0].quant.z, weights, requant)
 
 
 def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray) -> np.ndarray:
-    """int8 [n, ...] -> int8 of the output's shape with n·rows rows, exact."""
+    """A map [n, ...] -> the output's shape with n·rows rows, exact."""
     exact = params.weights.exact
     centred = x.reshape(-1, exact.shape[1]).astype(exact.dtype)
     centred -= params.in_zero
@@ -97,7 +99,7 @@ def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray) -> np.ndarra
 def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
     """rows × in × out multiply-accumulates."""
     x, weights = inputs[0], inputs[1]
-    return Cost(output.elements * weights.shape[1], x.elements + weights.elements, output.elements)
+    return Cost(output.elements * weights.shape[1], x.bytes + weights.bytes, output.bytes)
 
 
 def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
@@ -107,8 +109,9 @@ def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_fully_connected``."""
+    """One ``qmcu_fully_connected``; at 8 bits only."""
     weights = params.weights
+    refuse_packed("FULLY_CONNECTED", params.in_dtype, weights.dtype, params.requant.dtype)
     out, taps = weights.values.shape
     fields = (
         ("rows", params.rows),

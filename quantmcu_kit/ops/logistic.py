@@ -13,7 +13,6 @@ from quantmcu_kit.numerics.fixedpoint import round_half_away
 from quantmcu_kit.ops import lookup
 from quantmcu_kit.ops.halo import same_place
 from quantmcu_kit.ops.probabilities import check_probabilities
-from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
 from quantmcu_kit.ops.spec import (
     Inputs,
     NoAttrs,
@@ -35,10 +34,12 @@ def float_ref(attrs: NoAttrs, x: np.ndarray) -> np.ndarray:
 def prepare(attrs: NoAttrs, inputs: Inputs, output: Tensor) -> lookup.Params:
     """The table of results; raises ``bad-quantization`` where TFLite's kernel refuses."""
     check_probabilities("LOGISTIC", output)
-    y = float_ref(attrs, inputs[0].quant.dequantize(lookup.INPUTS)) * (np.float32(1) / np.float32(output.quant.s))
+    x = inputs[0]
+    inverse = np.float32(1) / np.float32(output.quant.s)
+    y = float_ref(attrs, x.quant.dequantize(lookup.inputs_of(x.dtype))) * inverse
     rounded = np.array([round_half_away(float(value)) for value in y])
-    table = np.clip(rounded + output.quant.z, INT8_MIN, INT8_MAX).astype(np.int8)
-    return lookup.Params(table, output.elements)
+    table = np.clip(rounded + output.quant.z, output.dtype.low, output.dtype.high).astype(output.dtype.numpy)
+    return lookup.Params(table, output.elements, x.dtype, output.dtype)
 
 
 SPEC = OpSpec(

@@ -1,4 +1,4 @@
-"""What operators on single int8 values share: a table of 256 results, computed once, and the kernel ``lookup``."""
+"""What operators on single values share: a table of all results, computed once, and the kernel ``lookup``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.types import Quant
+from quantmcu_kit.ir.types import DType
 from quantmcu_kit.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.spec import KernelCall
 
 INPUTS = np.arange(256, dtype=np.uint8).view(np.int8)  # every int8 value, in the order of a table's entries
@@ -18,19 +19,27 @@ _MAX_RATIO = 2.0**22  # then the shift is at most 23, and |q - zero_point| · 2^
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """int8 results [256], entry i for the input whose bits are i, and how many values the map has."""
+    """Results [256, 16 or 4], entry i for the input whose bits are i, and how many values the map has."""
 
     table: np.ndarray
     count: int
+    in_dtype: DType = DType.I8
+    out_dtype: DType = DType.I8
+
+
+def inputs_of(dtype: DType) -> np.ndarray:
+    """Every value of a map of 8, 4 or 2 bits, in the order of a table's entries."""
+    return INPUTS if dtype is DType.I8 else np.arange(1 << dtype.bits, dtype=dtype.numpy)
 
 
 def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
-    """int8 [n, ...] -> int8 of the same shape."""
+    """A map [n, ...] -> the results, of the same shape."""
     return params.table[x.view(np.uint8)]
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_lookup``."""
+    """One ``qmcu_lookup``; between 8-bit maps only."""
+    refuse_packed("a table", params.in_dtype, params.out_dtype)
     return (table_call(params.table, params.count, 0),)
 
 
@@ -50,13 +59,13 @@ def check_ratio(ratio: float, limit: float, output: Tensor) -> None:
         )
 
 
-def requantize_table(x: Quant, output: Tensor, ratio: float, low: int, high: int) -> np.ndarray:
-    """clamp(Zo + round((q - Zx) · ratio), low, high) for every int8 q, with TFLite's two roundings.
+def requantize_table(x: Tensor, output: Tensor, ratio: float, low: int, high: int) -> np.ndarray:
+    """clamp(Zo + round((q - Zx) · ratio), low, high) for every q, with TFLite's two roundings.
 
     Args:
         ratio: scale of x / scale of the output, in the precision of the operator.
     """
     check_ratio(ratio, _MAX_RATIO, output)
     multiplier, shift = quantize_multiplier(ratio)
-    rescaled = multiply_by_quantized_multiplier(INPUTS.astype(np.int64) - x.z, multiplier, shift)
-    return np.clip(rescaled + output.quant.z, low, high).astype(np.int8)
+    rescaled = multiply_by_quantized_multiplier(inputs_of(x.dtype).astype(np.int64) - x.quant.z, multiplier, shift)
+    return np.clip(rescaled + output.quant.z, low, high).astype(output.dtype.numpy)

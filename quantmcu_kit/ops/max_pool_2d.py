@@ -1,4 +1,5 @@
-"""MAX_POOL_2D: maximum of each window's pixels within the image. Integer rule: scale and zero-point kept.
+"""MAX_POOL_2D: maximum of each window's pixels within the image. Integer rule: scale and zero-point kept; where the
+output has another width, the maximum is requantized.
 
 Integer semantics: TFLite ``reference/integer_ops/pooling.h``.
 """
@@ -12,8 +13,8 @@ import numpy as np
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation
 from quantmcu_kit.ops import pooling
-from quantmcu_kit.ops.pooling import Params, Pool
-from quantmcu_kit.ops.requantize import INT8_MIN
+from quantmcu_kit.ops.carry import Carry, carry
+from quantmcu_kit.ops.pooling import Pool
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape
 
 
@@ -23,6 +24,14 @@ class Attrs:
 
     pool: Pool
     activation: Activation
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """Integer parameters, and what becomes of a maximum."""
+
+    pooling: pooling.Params
+    carry: Carry
 
 
 def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
@@ -43,17 +52,19 @@ def float_ref(attrs: Attrs, x: np.ndarray) -> np.ndarray:
 
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """Integer parameters from quantized tensors."""
-    return pooling.prepare(attrs.pool, attrs.activation, inputs, output)
+    return Params(pooling.prepare(attrs.pool, attrs.activation, inputs, output), carry(inputs[0], output))
 
 
 def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
-    """int8 [n, h, w, c] -> int8 [n, h', w', c], exact."""
-    return np.clip(pooling.reduce_windows(params.pool, x, np.maximum, INT8_MIN), params.low, params.high)
+    """A map [n, h, w, c] -> [n, h', w', c], exact."""
+    rules = params.pooling
+    maxima = pooling.reduce_windows(rules.pool, x, np.maximum, rules.in_dtype.low)
+    return np.clip(params.carry.apply(maxima), rules.low, rules.high)
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_max_pool_2d``."""
-    return (KernelCall("max_pool_2d", params.fields()),)
+    return (KernelCall("max_pool_2d", params.pooling.fields()),)
 
 
 SPEC = OpSpec(

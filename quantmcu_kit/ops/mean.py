@@ -13,11 +13,10 @@ import tflite
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.numerics.fixedpoint import quantize_multiplier
-from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN, Requant, check_accumulator
+from quantmcu_kit.ir.types import DType
+from quantmcu_kit.ops.packed import refuse_packed
+from quantmcu_kit.ops.requantize import Requant, check_accumulator, divided_multiplier, map_span
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
-
-_MAX_CENTRED = 255  # |x - zero_point| of an int8 map
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Params:
     count: int
     inner: int
     out_shape: Shape
+    in_dtype: DType
     requant: Requant
 
 
@@ -83,39 +83,33 @@ def _blocks(attrs: Attrs, shape: Shape) -> tuple[int, int, int] | None:
     return tuple(int(np.prod(part, dtype=np.int64)) for part in (shape[:first], between, shape[last + 1 :]))
 
 
-def _multiplier(real: float, count: int) -> tuple[int, int]:
-    """(multiplier, shift) of ``real / count`` as TFLite derives them."""
-    multiplier, shift = quantize_multiplier(real)
-    extra = min(count.bit_length() - 1, 32, 31 + shift)
-    return (multiplier << extra) // count, shift - extra
-
-
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """Integer parameters from quantized tensors."""
     x = inputs[0]
     outer, count, inner = _blocks(attrs, x.shape)
-    multiplier, shift = _multiplier(float(x.quant.s) / float(output.quant.s), count)
+    multiplier, shift = divided_multiplier(float(x.quant.s) / float(output.quant.s), count)
     requant = Requant(
         bias=np.array([-x.quant.z * count], np.int32),
         multiplier=np.array([multiplier], np.int32),
         shift=np.array([shift], np.int8),
         zero_point=output.quant.z,
-        low=INT8_MIN,
-        high=INT8_MAX,
+        low=output.dtype.low,
+        high=output.dtype.high,
+        dtype=output.dtype,
     )
-    check_accumulator(np.array([_MAX_CENTRED * count]), requant.shift, output)
-    return Params(outer, count, inner, output.shape, requant)
+    check_accumulator(np.array([map_span(x.dtype) * count]), requant.shift, output)
+    return Params(outer, count, inner, output.shape, x.dtype, requant)
 
 
 def int_ref(params: Params, x: np.ndarray, *_axes: np.ndarray) -> np.ndarray:
-    """int8 [n, ...] -> int8 of the output's shape, exact."""
+    """A map [n, ...] -> the output's shape, exact."""
     sums = x.reshape(-1, params.count, params.inner).sum(axis=1, dtype=np.int32)
     return params.requant.apply(sums).reshape(-1, *params.out_shape[1:])
 
 
 def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
     """No multiply-accumulates: bytes only."""
-    return Cost(0, inputs[0].elements, output.elements)
+    return Cost(0, inputs[0].bytes, output.bytes)
 
 
 def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
@@ -125,8 +119,9 @@ def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_mean``."""
+    """One ``qmcu_mean``; at 8 bits only."""
     requant = params.requant
+    refuse_packed("MEAN", params.in_dtype, requant.dtype)
     fields = (
         ("outer", params.outer),
         ("count", params.count),

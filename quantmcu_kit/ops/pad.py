@@ -1,4 +1,5 @@
-"""PAD: constant values around a tensor: 0, or the zero-point, which means 0. Integer rule: scale and zero-point kept.
+"""PAD: constant values around a tensor: 0, or the zero-point, which means 0. Integer rule: scale and zero-point kept;
+where the output has another width, values are requantized.
 
 Integer semantics: TFLite ``reference/pad.h``.
 """
@@ -12,6 +13,7 @@ import numpy as np
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.region import Region
+from quantmcu_kit.ops.carry import Carry, carry
 from quantmcu_kit.ops.halo import Regions, first_only
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape
 
@@ -24,14 +26,15 @@ class Attrs:
     after: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Params:
-    """Integer parameters: paddings, shapes and the value of padding."""
+    """Integer parameters: paddings, shapes, the value of padding, and what becomes of the others."""
 
     attrs: Attrs
     in_shape: Shape
     out_shape: Shape
     value: int
+    carry: Carry
 
 
 def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
@@ -70,17 +73,17 @@ def float_ref(attrs: Attrs, x: np.ndarray, _paddings: np.ndarray | None = None) 
 
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """Integer parameters from quantized tensors."""
-    return Params(attrs, inputs[0].shape, output.shape, output.quant.z)
+    return Params(attrs, inputs[0].shape, output.shape, output.quant.z, carry(inputs[0], output))
 
 
 def int_ref(params: Params, x: np.ndarray, *_paddings: np.ndarray) -> np.ndarray:
-    """int8 map within zero-points."""
-    return _padded(params.attrs, x, params.value)
+    """The map within zero-points."""
+    return _padded(params.attrs, params.carry.apply(x), params.value)
 
 
 def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
     """No multiply-accumulates: bytes only."""
-    return Cost(0, inputs[0].elements, output.elements)
+    return Cost(0, inputs[0].bytes, output.bytes)
 
 
 def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> Regions:
@@ -96,7 +99,8 @@ def _height_width_channels(values: tuple[int, ...], fill: int) -> tuple[int, int
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_pad``."""
+    """One ``qmcu_pad``; at 8 bits only."""
+    params.carry.refuse_packed("PAD")
     fields = (
         ("in", tuple(zip("hwc", _height_width_channels(params.in_shape, 1), strict=True))),
         ("out", tuple(zip("hwc", _height_width_channels(params.out_shape, 1), strict=True))),

@@ -10,9 +10,10 @@ import tflite
 
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.region import Region
-from quantmcu_kit.ir.types import Activation, Padding, Size
+from quantmcu_kit.ir.types import Activation, DType, Padding, Size
 from quantmcu_kit.ops import halo as halos
 from quantmcu_kit.ops.geometry import decode_activation, decode_padding, output_size, pad_map
+from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.requantize import clamp_range
 from quantmcu_kit.ops.spec import Cost, Inputs, Operator, Shape
 
@@ -34,17 +35,20 @@ class Pool:
 
 @dataclass(frozen=True)
 class Params:
-    """Integer parameters: geometry and the clamp of the fused activation."""
+    """Integer parameters: geometry, the clamp of the fused activation, the dtypes of input and output."""
 
     pool: Pool
     in_shape: Shape
     out_shape: Shape
     low: int
     high: int
+    in_dtype: DType
+    out_dtype: DType
 
     def fields(self) -> tuple[tuple[str, Any], ...]:
-        """Fields that both kernels' structs begin with."""
+        """Fields that both kernels' structs begin with; at 8 bits only."""
         pool = self.pool
+        refuse_packed("a pool", self.in_dtype, self.out_dtype)
         return (
             ("in", tuple(zip("hwc", self.in_shape[1:], strict=True))),
             ("out", tuple(zip("hwc", self.out_shape[1:], strict=True))),
@@ -105,8 +109,9 @@ def window_counts(pool: Pool, image: Size) -> np.ndarray:
 
 def prepare(pool: Pool, activation: Activation, inputs: Inputs, output: Tensor) -> Params:
     """Integer parameters from quantized tensors."""
-    low, high = clamp_range(activation, output.quant)
-    return Params(pool, inputs[0].shape, output.shape, low, high)
+    x = inputs[0]
+    low, high = clamp_range(activation, output.quant, output.dtype)
+    return Params(pool, x.shape, output.shape, low, high, x.dtype, output.dtype)
 
 
 def halo(attrs: Any, inputs: Inputs, output: Tensor, region: Region) -> halos.Regions:
@@ -117,7 +122,7 @@ def halo(attrs: Any, inputs: Inputs, output: Tensor, region: Region) -> halos.Re
 
 def cost(attrs: Any, inputs: Inputs, output: Tensor) -> Cost:
     """No multiply-accumulates: bytes only."""
-    return Cost(0, inputs[0].elements, output.elements)
+    return Cost(0, inputs[0].bytes, output.bytes)
 
 
 def map_is_4d(attrs: Any, x: Tensor) -> bool:

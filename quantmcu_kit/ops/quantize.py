@@ -1,6 +1,7 @@
-"""QUANTIZE: the same real values under another scale and zero-point. Floats are quantized by the network's ports.
+"""QUANTIZE: the same real values under another scale, zero-point or width. Floats are quantized by the network's ports.
 
-Integer semantics: TFLite ``reference/requantize.h``. The change from uint8 to int8 happened at import.
+Integer semantics: TFLite ``reference/requantize.h``, and the same between maps of 8, 4 and 2 bits. The change from
+uint8 to int8 happened at import.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import numpy as np
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ops import lookup
 from quantmcu_kit.ops.halo import same_place
-from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
 from quantmcu_kit.ops.spec import Inputs, NoAttrs, OpSpec, elementwise_cost, no_attrs, same_shape
 
 
@@ -21,9 +21,10 @@ def float_ref(attrs: NoAttrs, x: np.ndarray) -> np.ndarray:
 
 def prepare(attrs: NoAttrs, inputs: Inputs, output: Tensor) -> lookup.Params:
     """The table of requantized values."""
-    x = inputs[0].quant
-    ratio = float(x.s) / float(output.quant.s)
-    return lookup.Params(lookup.requantize_table(x, output, ratio, INT8_MIN, INT8_MAX), output.elements)
+    x = inputs[0]
+    ratio = float(x.quant.s) / float(output.quant.s)
+    table = lookup.requantize_table(x, output, ratio, output.dtype.low, output.dtype.high)
+    return lookup.Params(table, output.elements, x.dtype, output.dtype)
 
 
 SPEC = OpSpec(

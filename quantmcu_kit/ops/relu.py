@@ -24,8 +24,9 @@ def _float_ref(activation: Activation, attrs: NoAttrs, x: np.ndarray) -> np.ndar
 def _prepare(activation: Activation, attrs: NoAttrs, inputs: Inputs, output: Tensor) -> lookup.Params:
     x = inputs[0]
     ratio = float(np.float32(x.quant.s) / np.float32(output.quant.s))  # TFLite divides in float32 here
-    low, high = clamp_range(activation, output.quant)
-    return lookup.Params(lookup.requantize_table(x.quant, output, ratio, low, high), output.elements)
+    low, high = clamp_range(activation, output.quant, output.dtype)
+    table = lookup.requantize_table(x, output, ratio, low, high)
+    return lookup.Params(table, output.elements, x.dtype, output.dtype)
 
 
 def clamp_spec(name: str, activation: Activation) -> OpSpec:

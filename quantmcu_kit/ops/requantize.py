@@ -1,4 +1,4 @@
-"""Requantization of int32 accumulators to int8 (integer channel normalization), shared by the weighted ops."""
+"""Requantization of int32 accumulators (integer channel normalization), shared by the weighted ops."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.types import Activation, Quant
-from quantmcu_kit.numerics.fixedpoint import INT32_MAX, round_half_away
+from quantmcu_kit.ir.types import Activation, DType, Quant
+from quantmcu_kit.numerics.fixedpoint import INT32_MAX, quantize_multiplier, round_half_away
 
-INT8_MIN, INT8_MAX = -128, 127
 _BLOCK = 1 << 14  # elements requantized at a time: two int64 temporaries stay within the L2 cache
+
+
+def map_span(dtype: DType) -> int:
+    """The most that |q - zero_point| of a map can be: 255, 15 or 3; zero-points are values of the map's type."""
+    return dtype.high - dtype.low
 
 
 class Rounding(Enum):
@@ -24,17 +28,24 @@ class Rounding(Enum):
     ONCE = "once"  # double precision, then round(): FULLY_CONNECTED
 
 
-def clamp_range(activation: Activation, quant: Quant) -> tuple[int, int]:
-    """(low, high) of the int8 clamp that a fused activation means (TFLite CalculateActivationRangeQuantized)."""
+def clamp_range(activation: Activation, quant: Quant, dtype: DType = DType.I8) -> tuple[int, int]:
+    """(low, high) of the integer clamp that a fused activation means (TFLite CalculateActivationRangeQuantized)."""
     low, high = activation.bounds
     scale = np.float32(quant.s)
 
     def edge(real: float) -> int:
         return quant.z + round_half_away(float(np.float32(real) / scale))
 
-    q_low = INT8_MIN if low == -np.inf else max(INT8_MIN, edge(low))
-    q_high = INT8_MAX if high == np.inf else min(INT8_MAX, edge(high))
+    q_low = dtype.low if low == -np.inf else max(dtype.low, edge(low))
+    q_high = dtype.high if high == np.inf else min(dtype.high, edge(high))
     return q_low, q_high
+
+
+def divided_multiplier(real: float, count: int) -> tuple[int, int]:
+    """(multiplier, shift) of ``real / count`` as TFLite derives them for means: divided and truncated."""
+    multiplier, shift = quantize_multiplier(real)
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << extra) // count, shift - extra
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +55,9 @@ class Requant:
     Attributes:
         bias: int32 [channels].
         multiplier, shift: int32 and int8, both [channels], or [1] for one value for the whole tensor.
-        zero_point, low, high: of the int8 output.
+        zero_point, low, high: of the output.
         rounding: with two roundings or one.
+        dtype: of the output.
     """
 
     bias: np.ndarray
@@ -55,12 +67,13 @@ class Requant:
     low: int
     high: int
     rounding: Rounding = Rounding.TWICE
+    dtype: DType = DType.I8
 
     def apply(self, accumulators: np.ndarray) -> np.ndarray:
-        """int8 outputs of integer-valued accumulators (any dtype) whose last axis is the channel."""
+        """Outputs of integer-valued accumulators (any dtype) whose last axis is the channel."""
         channels = accumulators.shape[-1]
         rows = accumulators.reshape(-1, channels)
-        result = np.empty(rows.shape, np.int8)
+        result = np.empty(rows.shape, self.dtype.numpy)
         scale = self._scale_once() if self.rounding is Rounding.ONCE else self._scale_twice()
         step = max(1, _BLOCK // channels)
         for start in range(0, len(rows), step):
@@ -124,6 +137,6 @@ def check_accumulator(bound: np.ndarray, shift: np.ndarray, tensor: Tensor) -> N
         raise QmkitError(
             "accumulator-overflow",
             f"the 32-bit accumulator of {tensor.name!r} can reach {worst:,}",
-            why="|bias| + Σ|weight|·255 must stay below 2^31",
+            why="|bias| + Σ|weight|·|input| must stay below 2^31",
             hint="the model's weights or biases are far outside the usual range; check how it was quantized",
         )

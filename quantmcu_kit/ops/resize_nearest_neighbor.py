@@ -15,6 +15,7 @@ from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.region import Interval, Region
 from quantmcu_kit.ir.types import Size
 from quantmcu_kit.numerics.fixedpoint import round_half_away
+from quantmcu_kit.ops.carry import Carry, carry
 from quantmcu_kit.ops.halo import Regions, first_only, map_size
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
 
@@ -30,12 +31,13 @@ class Attrs:
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """Input row of each output row, input column of each output column (int32), input and output shape."""
+    """Input row of each output row, input column of each output column (int32), shapes, what becomes of a value."""
 
     rows: np.ndarray
     columns: np.ndarray
     in_shape: Shape
     out_shape: Shape
+    carry: Carry
 
 
 def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
@@ -86,12 +88,12 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """The nearest rows and columns."""
     _, in_h, in_w, _ = inputs[0].shape
     rows, columns = _nearest(attrs, in_h, attrs.size.h), _nearest(attrs, in_w, attrs.size.w)
-    return Params(rows, columns, inputs[0].shape, output.shape)
+    return Params(rows, columns, inputs[0].shape, output.shape, carry(inputs[0], output))
 
 
 def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray | None) -> np.ndarray:
-    """int8 [n, h, w, c] -> int8 [n, size.h, size.w, c]."""
-    return x[:, params.rows[:, None], params.columns]
+    """A map [n, h, w, c] -> [n, size.h, size.w, c]."""
+    return params.carry.apply(x[:, params.rows[:, None], params.columns])
 
 
 def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> Regions:
@@ -108,7 +110,8 @@ def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> Region
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_resize_nearest_neighbor``."""
+    """One ``qmcu_resize_nearest_neighbor``; at 8 bits only."""
+    params.carry.refuse_packed("RESIZE_NEAREST_NEIGHBOR")
     fields = (
         ("in", tuple(zip("hwc", params.in_shape[1:], strict=True))),
         ("out", tuple(zip("hwc", params.out_shape[1:], strict=True))),

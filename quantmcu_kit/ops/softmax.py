@@ -1,7 +1,8 @@
 """SOFTMAX over the last axis: exp(beta · x) / Σ exp(beta · x).
 
 Integer semantics: TFLite ``reference/softmax.h`` with the parameters of ``PreprocessSoftmaxScaling``. int8 input makes
-exp(x - max) a function of at most 256 differences: a table. Legacy uint8 gives the same bytes, shifted by 128.
+exp(x - max) a function of at most 256 differences: a table. Legacy uint8 gives the same bytes, shifted by 128. Below 8
+bits the output is rounded to its own number of bits.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import tflite
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ir.types import DType
 from quantmcu_kit.numerics.fixedpoint import doubling_high_mul, quantize_multiplier, rounding_shift_right
 from quantmcu_kit.numerics.gemmlowp import EXP_INTEGER_BITS, exp_on_negative_values, reciprocal
 from quantmcu_kit.ops.halo import same_place
+from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.probabilities import check_probabilities
-from quantmcu_kit.ops.requantize import INT8_MAX, INT8_MIN
 from quantmcu_kit.ops.spec import (
     Inputs,
     KernelCall,
@@ -30,7 +32,6 @@ from quantmcu_kit.ops.spec import (
 
 _SUM_INTEGER_BITS = 12  # each exponential is at most 2^19 in Q12.19
 _MAX_DEPTH = 4095  # 4095 · 2^19 < 2^31
-_OUTPUT_BITS = 8
 _MAX_EXPONENT = 31  # results shifted further are 0
 
 
@@ -48,6 +49,8 @@ class Params:
     exponentials: np.ndarray
     rows: int
     depth: int
+    in_dtype: DType
+    out_dtype: DType
 
 
 def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
@@ -74,9 +77,11 @@ def _exponentials(scale: float, beta: float) -> np.ndarray:
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """The table of exponentials; raises ``bad-quantization`` where TFLite's kernel would refuse or abort."""
     check_probabilities("SOFTMAX", output)
-    _check_scale(attrs.beta, inputs[0])
+    x = inputs[0]
+    _check_scale(attrs.beta, x)
     depth = output.shape[-1]
-    return Params(_exponentials(float(inputs[0].quant.s), attrs.beta), output.elements // depth, depth)
+    exponentials = _exponentials(float(x.quant.s), attrs.beta)
+    return Params(exponentials, output.elements // depth, depth, x.dtype, output.dtype)
 
 
 def _check_scale(beta: float, x: Tensor) -> None:
@@ -91,21 +96,22 @@ def _check_scale(beta: float, x: Tensor) -> None:
 
 
 def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
-    """int8 [..., depth] -> int8 of the same shape, exact."""
+    """A map [..., depth] -> the same shape, exact."""
     difference = x.max(axis=-1, keepdims=True).astype(np.int64) - x
     table = np.zeros(256, np.int64)
     table[: len(params.exponentials)] = params.exponentials
     exponentials = table[difference]
     total = rounding_shift_right(exponentials, _SUM_INTEGER_BITS).sum(axis=-1, keepdims=True)
     scale, bits = reciprocal(total, _SUM_INTEGER_BITS)
-    exponent = bits + 31 - _OUTPUT_BITS
+    exponent = bits + 31 - params.out_dtype.bits
     y = rounding_shift_right(doubling_high_mul(scale, exponentials), np.minimum(exponent, _MAX_EXPONENT))
     y = np.where(exponent > _MAX_EXPONENT, 0, y)
-    return np.minimum(y + INT8_MIN, INT8_MAX).astype(np.int8)
+    return np.minimum(y + params.out_dtype.low, params.out_dtype.high).astype(params.out_dtype.numpy)
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_softmax``."""
+    """One ``qmcu_softmax``; at 8 bits only."""
+    refuse_packed("SOFTMAX", params.in_dtype, params.out_dtype)
     fields = (
         ("rows", params.rows),
         ("depth", params.depth),

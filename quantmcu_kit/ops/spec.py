@@ -140,5 +140,5 @@ def same_shape(attrs: Any, x: Tensor, *others: Tensor | None) -> Shape:
 
 def elementwise_cost(attrs: Any, inputs: Inputs, output: Tensor) -> Cost:
     """``cost`` of an operator that does no multiply-accumulate: bytes only."""
-    read = sum(tensor.elements for tensor in inputs if tensor is not None)
-    return Cost(macs=0, bytes_read=read, bytes_written=output.elements)
+    read = sum(tensor.bytes for tensor in inputs if tensor is not None)
+    return Cost(macs=0, bytes_read=read, bytes_written=output.bytes)

@@ -8,6 +8,7 @@ import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
+from quantmcu_kit.ops.carry import Carry, carry
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
 
 _MAX_RANK = 4
@@ -20,13 +21,15 @@ class Attrs:
     permutation: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Params:
-    """The permutation, and how the input is read: output sizes and input strides of the three axes after the batch."""
+    """The permutation, how the input is read (output sizes and input strides, in elements, of the three axes after the
+    batch), and what becomes of a value."""
 
     permutation: tuple[int, ...]
     sizes: tuple[int, int, int]
     strides: tuple[int, int, int]
+    carry: Carry
 
 
 def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
@@ -64,16 +67,18 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     strides = [int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape))]
     missing = _MAX_RANK - len(shape)
     sizes = (1,) * missing + output.shape[1:]
-    return Params(attrs.permutation, sizes, (0,) * missing + tuple(strides[axis] for axis in attrs.permutation[1:]))
+    steps = (0,) * missing + tuple(strides[axis] for axis in attrs.permutation[1:])
+    return Params(attrs.permutation, sizes, steps, carry(inputs[0], output))
 
 
 def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray | None) -> np.ndarray:
-    """int8 array with its axes reordered."""
-    return x.transpose(params.permutation)
+    """The array with its axes reordered."""
+    return params.carry.apply(x.transpose(params.permutation))
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_transpose``."""
+    """One ``qmcu_transpose``; at 8 bits only."""
+    params.carry.refuse_packed("TRANSPOSE")
     fields = (
         ("out", tuple(zip("hwc", params.sizes, strict=True))),
         ("stride", tuple(zip("hwc", params.strides, strict=True))),

@@ -11,31 +11,34 @@ import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.types import Activation
+from quantmcu_kit.ir.types import Activation, DType
 from quantmcu_kit.numerics.fixedpoint import quantize_multipliers
 from quantmcu_kit.numerics.single_rounding import single_rounding_multipliers
-from quantmcu_kit.ops.requantize import Requant, Rounding, check_accumulator, clamp_range
+from quantmcu_kit.ops.requantize import Requant, Rounding, check_accumulator, clamp_range, map_span
 from quantmcu_kit.ops.spec import Constraint, Inputs
 
 EXACT_FLOAT32 = 1 << 24  # every integer up to here is a float32, whatever the order of summation
-MAX_CENTRED_INPUT = 255  # |x - zero_point| of an int8 map
 MAX_TAPS = 1 << 16  # |Σ x·(w - zero_point)| <= taps · 128 · 255 < 2^31 before the bias is added
 _CHUNK_BYTES = 1 << 24  # working memory of one picture chunk
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """int8 weights.
+    """Weights of 8, 4 or 2 bits.
 
     Attributes:
-        values: int8, any shape.
+        values: int8, any shape, one weight in each byte.
         zero_point: 0 unless the model came from legacy uint8 or has per-tensor FULLY_CONNECTED weights with one.
         channel_axis: the axis of output channels.
+        dtype: their width in the library.
+        max_input: the most that |x - zero_point| of the input can be: 255, 15 or 3.
     """
 
     values: np.ndarray
     zero_point: int
     channel_axis: int
+    dtype: DType
+    max_input: int
 
     def _per_channel(self, values: np.ndarray) -> np.ndarray:
         """[channels, taps]: the weights that each output channel sums over."""
@@ -56,13 +59,13 @@ class Weights:
     def exact(self) -> np.ndarray:
         """Weights minus zero-point as floats in which any sum of products with a centred input is exact.
 
-        float32 while Σ|w|·255 < 2^24, else float64 (Σ|w|·255 < 2^31).
+        float32 while Σ|w|·max_input < 2^24, else float64 (Σ|w|·max_input < 2^31).
         """
-        bound = int(self.magnitude.max(initial=0)) * MAX_CENTRED_INPUT
+        bound = int(self.magnitude.max(initial=0)) * self.max_input
         return self.values.astype(np.float32 if bound < EXACT_FLOAT32 else np.float64) - self.zero_point
 
     def fold_zero_points(self, bias: np.ndarray, in_zero: int) -> np.ndarray:
-        """Bias of a kernel that accumulates x·w on raw int8 values with padding filled by the input's zero-point.
+        """Bias of a kernel that accumulates x·w on raw values with padding filled by the input's zero-point.
 
         Σ(x − zx)(w − zw) = Σx·w − zw·Σx − zx·Σ(w − zw); the term −zw·Σx stays with the kernel.
         """
@@ -94,7 +97,8 @@ def prepare_weighted(
     weight_tensor = inputs[1]
     zero_points = np.unique(weight_tensor.quant.zero_point)
     assert zero_points.size == 1, "per-channel weight zero-points are refused at import"
-    weights = Weights(weight_tensor.data, int(zero_points[0]), channel_axis)
+    max_input = map_span(inputs[0].dtype)
+    weights = Weights(weight_tensor.data, int(zero_points[0]), channel_axis, weight_tensor.dtype, max_input)
     bias_tensor = inputs[2] if len(inputs) > 2 else None
     channels = weight_tensor.shape[channel_axis]
     bias = np.zeros(channels, np.int32) if bias_tensor is None else bias_tensor.data.reshape(-1)
@@ -104,7 +108,7 @@ def prepare_weighted(
             f"each value of {output.name!r} sums {weights.taps:,} products",
             why=f"32-bit accumulators take fewer than {MAX_TAPS:,} products of 8-bit values",
         )
-    bound = np.abs(bias.astype(np.int64)) + MAX_CENTRED_INPUT * weights.magnitude
+    bound = np.abs(bias.astype(np.int64)) + max_input * weights.magnitude
     scales = _effective_scales(inputs, output, rounding)
     if rounding is Rounding.ONCE:
         check_accumulator(bound, np.zeros(1, np.int8), output)
@@ -112,8 +116,8 @@ def prepare_weighted(
     else:
         multiplier, shift = quantize_multipliers(scales)
         check_accumulator(bound, shift, output)
-    low, high = clamp_range(activation, output.quant)
-    return weights, Requant(bias, multiplier, shift, output.quant.z, low, high, rounding)
+    low, high = clamp_range(activation, output.quant, output.dtype)
+    return weights, Requant(bias, multiplier, shift, output.quant.z, low, high, rounding, output.dtype)
 
 
 def bias_fits(channel_axis: int) -> Constraint:

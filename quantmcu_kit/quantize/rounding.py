@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from quantmcu_kit.ir.plans import InputMoments
-from quantmcu_kit.quantize.weights import LIMIT
+from quantmcu_kit.quantize.weights import INT8, Grid
 
 _DAMPING = 0.01  # of the mean variance, so that directions never seen stay near plain rounding
 _LEAST_VARIANCE = 1e-200  # of inputs that are always zero; its inverse is still a float64
 
 
-def round_rows(rows: np.ndarray, scale: np.ndarray, moments: InputMoments) -> np.ndarray:
-    """Integers in −127..127 for weights, as float64 of the same shape.
+def round_rows(rows: np.ndarray, scale: np.ndarray, moments: InputMoments, grid: Grid = INT8) -> np.ndarray:
+    """Integers of the grid for weights, as float64 of the same shape.
 
     Args:
         rows: real weights [groups, outputs, k].
@@ -32,7 +32,7 @@ def round_rows(rows: np.ndarray, scale: np.ndarray, moments: InputMoments) -> np
     real = np.take_along_axis(rows.astype(np.float64), order[:, None, :], 2)
     rounded = np.empty_like(real)
     for j in range(rows.shape[2]):
-        rounded[:, :, j] = np.clip(np.rint(real[:, :, j] / scale), -LIMIT, LIMIT)
+        rounded[:, :, j] = np.clip(np.rint(real[:, :, j] / scale), grid.low, grid.high)
         error = (real[:, :, j] - rounded[:, :, j] * scale) / spread[:, j, j, None]
         real[:, :, j + 1 :] -= error[:, :, None] * spread[:, None, j, j + 1 :]
     result = np.empty_like(rounded)

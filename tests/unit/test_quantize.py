@@ -9,7 +9,6 @@ import pytest
 
 from quantmcu_kit import passes, quantize, tflite
 from quantmcu_kit.calibrate.moments import gather_moments
-from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import Calibration, InputMoments, PrecisionPlan, TensorStats
 from quantmcu_kit.ir.types import Quant
@@ -234,10 +233,3 @@ def test_integer_graphs_pass_through():
     net.conv("x", "y", 4)
     graph = passes.run_all(tflite.load(net.build(["x"], ["y"]), name="net"))
     assert quantize.apply(graph, Calibration({}, {}, 0), PrecisionPlan(), quantize.Settings()) is graph
-
-
-def test_other_widths_are_refused():
-    graph = float_network()
-    with pytest.raises(QmkitError) as caught:
-        quantize.apply(graph, calibrated(graph, X), PrecisionPlan(default=4), quantize.Settings())
-    assert caught.value.code == "unsupported-precision"
