@@ -153,7 +153,7 @@ def _does_not_fit(result: Build) -> QmkitError:
     return QmkitError(
         "does-not-fit",
         f"{result.manifest.name} does not fit {board.id}: it needs {' and '.join(parts)}",
-        where=f"{holder.layer} takes most RAM" if holder else None,
+        where=f"{holder.layer} takes most RAM" if holder else "",
         why=f"{why}; {holder.contents}" if holder else why,
         hint="choose a larger board (`qmkit boards`) or a smaller network; --force writes the library all the same",
         exit_code=EXIT_FAILED,

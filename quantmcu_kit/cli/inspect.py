@@ -132,7 +132,7 @@ def _print_patches(facts: dict, limit: int) -> None:
         table.add_column(title, justify="left" if title == "stages" else "right", no_wrap=True)
     front = facts["front"]
     least = front[-1]
-    for plan in front[:: max(1, len(front) // _PLANS_SHOWN)]:
+    for plan in (*front[: -1 : max(1, len(front) // _PLANS_SHOWN)], least):
         grids = [stretch["grid"] or "whole" for stretch in plan["stretches"]]
         shown = ", ".join(grids[:_GRIDS_SHOWN]) + (" ..." if len(grids) > _GRIDS_SHOWN else "")
         table.add_row(

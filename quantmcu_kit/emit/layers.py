@@ -13,6 +13,7 @@ from quantmcu_kit.emit.constants import Constant, ConstantPool
 from quantmcu_kit.emit.names import comment
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
 from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
+from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ir.schedule import Schedule, Stage
 from quantmcu_kit.ir.types import DType
 from quantmcu_kit.ops.interpret import prepare_node
@@ -33,7 +34,7 @@ class Call:
         label: of its struct, which is called k<label>.
         struct: the struct's definition in C.
         operands: what it reads, in order: a feature map, or a constant array.
-        scratch_bytes: as in ``ops.spec.KernelCall``.
+        scratch_bytes, place: as in ``ops.spec.KernelCall``.
     """
 
     kernel: str
@@ -41,6 +42,7 @@ class Call:
     struct: str
     operands: tuple[Tensor | Constant, ...]
     scratch_bytes: int | None
+    place: Region | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +182,8 @@ def _call(graph: Graph, pool: ConstantPool, node: Node, kernel_call: KernelCall,
     body = ", ".join(fields)
     if len(head) + len(body) + 2 > _LINE or "\n" in body:
         body = f"\n{_wrap(fields, 4)}\n"
-    return Call(kernel_call.kernel, label, f"{head}{body}}};", tuple(operands), kernel_call.scratch_bytes)
+    struct = f"{head}{body}}};"
+    return Call(kernel_call.kernel, label, struct, tuple(operands), kernel_call.scratch_bytes, kernel_call.place)
 
 
 def _field_texts(fields: tuple, pool: ConstantPool, label: str) -> list[str]:

@@ -11,10 +11,9 @@ from quantmcu_kit.emit.work import Work, copies, each, fills, places, total_of
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import MemoryPlan
 from quantmcu_kit.ir.schedule import PatchedMap, Patches, Schedule, Stage
+from quantmcu_kit.ops.interpret import sum_bytes
 from quantmcu_kit.ops.spec import KernelCall
-from quantmcu_kit.ops.table import TABLE
 
-_SUM_BYTES = 4
 _START = np.zeros(1, np.int64)  # of a block in the arena
 
 
@@ -142,9 +141,7 @@ def _sums_work(graph: Graph, stage: Stage) -> Work:
     """Clearing of the sums of a reduction."""
     if not stage.patches.accumulates:
         return {}
-    node = graph.nodes[stage.end - 1]
-    sums = TABLE[node.op].sums(node.attrs, graph.input_tensors(node), graph.tensors[node.output])
-    return fills(_SUM_BYTES * sums, places(_START, _START))
+    return fills(sum_bytes(graph, graph.nodes[stage.end - 1]), places(_START, _START))
 
 
 def _pulled_work(graph: Graph, patches: Patches) -> Work:

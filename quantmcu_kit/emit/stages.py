@@ -10,10 +10,10 @@ from functools import cached_property
 from quantmcu_kit.emit.constants import Constant
 from quantmcu_kit.emit.layers import Call, Layer
 from quantmcu_kit.emit.segment_work import moves
-from quantmcu_kit.ir.graph import Graph, Node
+from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
 from quantmcu_kit.ir.schedule import HaloMode, PatchedMap, Patches, Schedule, Span, Stage
-from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.ops.interpret import sum_bytes
 
 _LINE = 119
 _KEEPS = {
@@ -165,7 +165,7 @@ class Segment:
         """What runs before the first patch."""
         if not self.patches.accumulates:
             return ()
-        return (f"memset({at(self.memory.sums)}, 0, {self._sum_bytes});",)
+        return (f"memset({at(self.memory.sums)}, 0, {sum_bytes(self.graph, self.layers[-1].node)});",)
 
     @property
     def run_statements(self) -> tuple[str, ...]:
@@ -194,13 +194,7 @@ class Segment:
 
     @property
     def _sums(self) -> str:
-        return f"(int32_t *)(void *)({at(self.memory.sums)})" if self.memory.sums else "(int32_t *)(void *)arena"
-
-    @property
-    def _sum_bytes(self) -> int:
-        node = self.layers[-1].node
-        inputs, output = self.graph.input_tensors(node), self.graph.tensors[node.output]
-        return 4 * TABLE[node.op].sums(node.attrs, inputs, output)
+        return f"(int32_t *)(void *)({at(self.memory.sums)})"
 
     @property
     def _tiled(self) -> tuple[Layer, ...]:
@@ -218,32 +212,17 @@ class Segment:
 
     def _part_lines(self, layer: Layer) -> Iterator[str]:
         """What computes the new part of a layer's output."""
-        node = layer.node
-        places = self._joined_places(node)
-        for index, call in enumerate(layer.calls):
-            yield from self._operand_lines(call, node.output)
-            if places:
-                yield f"part = qmcu_joined(part, (qmcu_region_t){{{', '.join(map(str, places[index]))}}});"
-            scratch = ""
-            if call.scratch_bytes is not None:
-                scratch = f", {at(layer.scratch_offset)}" if call.scratch_bytes else ", NULL"
-            yield f"qmcu_{call.kernel}_part(&k{call.label}, &part{scratch});"
-            if places or call is layer.calls[-1]:
+        for call in layer.calls:
+            yield from self._operand_lines(call, layer.node.output)
+            if call.place:
+                rows, columns = call.place.rows, call.place.columns
+                place = f"{{{rows.start}, {rows.end}, {columns.start}, {columns.end}}}"
+                yield f"part = qmcu_joined(part, (qmcu_region_t){place});"
+            yield f"qmcu_{call.kernel}_part({', '.join((f'&k{call.label}', '&part', *_scratch(call, layer)))});"
+            if call.place or call is layer.calls[-1]:
                 yield f"TRACE_PART({layer.index}, &part);"
         if layer is self._tiled[-1] and self.patches.accumulates:
-            yield from self._accumulate_lines(node.output)
-
-    def _joined_places(self, node: Node) -> tuple[tuple[int, int, int, int], ...]:
-        """Top, bottom, left and right of each input of a concatenation of rows or columns; else nothing."""
-        if node.op != "CONCATENATION" or node.attrs.axis == 3:
-            return ()
-        _, height, width, _ = self.graph.tensors[node.output].shape
-        places, before = [], 0
-        for name in node.inputs:
-            after = before + self.graph.tensors[name].shape[node.attrs.axis]
-            places.append((before, after, 0, width) if node.attrs.axis == 1 else (0, height, before, after))
-            before = after
-        return tuple(places)
+            yield from self._accumulate_lines(layer.node.output)
 
     def _enter(self, tensor: str) -> tuple[str, ...]:
         is_moved = moves(self.patches, self.patches.by_tensor[tensor])
@@ -343,12 +322,9 @@ def _slice_statements(layer: Layer, memory: StageMemory) -> list[str]:
     (operand,) = call.operands
     struct = f"k{call.label}"
     places = f"{address(memory, operand.name)}, {struct}.out, {address(memory, layer.node.output)}"
-    scratch = ""
-    if call.scratch_bytes is not None:
-        scratch = f", {at(layer.scratch_offset)}" if call.scratch_bytes else ", NULL"
     return [
         f"part = qmcu_slice({struct}.in, {places}, {memory.pixel_bytes[layer.node.output]});",
-        f"qmcu_{call.kernel}_part(&{struct}, &part{scratch});",
+        f"qmcu_{call.kernel}_part({', '.join((f'&{struct}', '&part', *_scratch(call, layer)))});",
     ]
 
 
@@ -357,6 +333,11 @@ def _statement(call: Call, layer: Layer, memory: StageMemory) -> str:
     for operand in call.operands:
         arguments.append(operand.name if isinstance(operand, Constant) else address(memory, operand.name))
     arguments.append(address(memory, layer.node.output))
-    if call.scratch_bytes is not None:
-        arguments.append(at(layer.scratch_offset) if call.scratch_bytes else "NULL")
-    return f"qmcu_{call.kernel}({', '.join(arguments)});"
+    return f"qmcu_{call.kernel}({', '.join((*arguments, *_scratch(call, layer)))});"
+
+
+def _scratch(call: Call, layer: Layer) -> tuple[str, ...]:
+    """The last argument of kernels that take scratch."""
+    if call.scratch_bytes is None:
+        return ()
+    return (at(layer.scratch_offset) if call.scratch_bytes else "NULL",)

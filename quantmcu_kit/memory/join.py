@@ -10,9 +10,6 @@ from quantmcu_kit.ir.schedule import Stage
 from quantmcu_kit.ops.interpret import prepare_node
 from quantmcu_kit.ops.table import TABLE
 
-# Ops whose kernels can write pixels that lie apart.
-_STRIDED = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"))
-
 
 @dataclass(frozen=True)
 class Home:
@@ -68,4 +65,4 @@ def _is_strided(graph: Graph, name: str, axis: int) -> bool:
     producer = graph.producer(name)
     is_last_axis = axis == len(graph.tensors[name].shape) - 1 == 3
     kernels = {call.kernel for call in TABLE[producer.op].emit(prepare_node(graph, producer))} if producer else set()
-    return is_last_axis and len(kernels) == 1 and producer.op in _STRIDED and len(graph.consumers(name)) == 1
+    return is_last_axis and len(kernels) == 1 and TABLE[producer.op].writes_apart and len(graph.consumers(name)) == 1

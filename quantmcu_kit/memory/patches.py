@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import Lifetime
 from quantmcu_kit.ir.schedule import Patches, Stage
-from quantmcu_kit.ops.interpret import scratch_bytes
-from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.ops.interpret import scratch_bytes, sum_bytes
 
 JUNCTIONS = "the stage's input and output"
 SUMS = "sums"
-_SUM_BYTES = 4  # of an int32
 
 
 def scratch_of(name: str) -> str:
@@ -45,9 +43,7 @@ def _blocks(graph: Graph, stage: Stage, patches: Patches) -> Iterator[Lifetime]:
             row = tensor.elements // tensor.shape[1]
             yield Lifetime(kept_of(entry.tensor), entry.kept_rows * row, first, last)
     if patches.accumulates:
-        node = graph.nodes[last]
-        count = TABLE[node.op].sums(node.attrs, graph.input_tensors(node), graph.tensors[node.output])
-        yield Lifetime(SUMS, count * _SUM_BYTES, first, last)
+        yield Lifetime(SUMS, sum_bytes(graph, graph.nodes[last]), first, last)
     tiled = {entry.tensor for entry in patches.maps}
     for step in range(stage.start, stage.end):
         node = graph.nodes[step]

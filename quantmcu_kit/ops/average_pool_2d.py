@@ -140,5 +140,6 @@ SPEC = OpSpec(
     constraints=(pooling.map_is_4d,),
     output_quant=OutputQuant.SAME,
     sums=sums,
+    writes_apart=True,
     halo=pooling.halo,
 )

@@ -14,12 +14,12 @@ import tflite
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.region import Region
+from quantmcu_kit.ir.region import Interval, Region
 from quantmcu_kit.ir.types import Activation, DType, Quant
 from quantmcu_kit.numerics.fixedpoint import round_half_away
 from quantmcu_kit.ops.carry import carry
 from quantmcu_kit.ops.geometry import decode_activation
-from quantmcu_kit.ops.halo import Regions
+from quantmcu_kit.ops.halo import Regions, map_size
 from quantmcu_kit.ops.lookup import INPUTS, check_ratio
 from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
@@ -44,12 +44,14 @@ class Part:
         offset: where they begin within the row.
         table: rescales, as in ``ops.lookup``; None copies.
         dtype: of the input.
+        place: rows and columns of the output that it becomes, where rows or columns of maps are joined.
     """
 
     row_bytes: int
     offset: int
     table: np.ndarray | None
     dtype: DType
+    place: Region | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +127,22 @@ def _rescaling_table(x: Quant, output: Tensor) -> np.ndarray:
     return np.clip(rounded + y.z, output.dtype.low, output.dtype.high).astype(np.int8)
 
 
+def _place(axis: int, start: int, size: int, output: Tensor) -> Region | None:
+    """Where rows or columns [start, start + size) of a map [1, h, w, channels] lie; None for other axes and shapes."""
+    if len(output.shape) != 4 or axis == 3:
+        return None
+    whole, joined = Region.whole(map_size(output)), Interval(start, start + size)
+    return Region(joined, whole.columns) if axis == 1 else Region(whole.rows, joined)
+
+
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """Where each input goes, and its table."""
     inner = int(np.prod(output.shape[attrs.axis + 1 :], dtype=np.int64))
     parts = []
     offset = 0
     for x in inputs:
-        parts.append(Part(x.shape[attrs.axis] * inner, offset, _table(x, output), x.dtype))
+        place = _place(attrs.axis, offset // inner, x.shape[attrs.axis], output)
+        parts.append(Part(x.shape[attrs.axis] * inner, offset, _table(x, output), x.dtype, place))
         offset += parts[-1].row_bytes
     return Params(attrs.axis, output.elements // offset, offset, tuple(parts), output.dtype)
 
@@ -156,7 +167,7 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
             ("out_offset", part.offset),
             ("table", part.table),
         )
-        calls.append(KernelCall("concatenation", fields, (index,)))
+        calls.append(KernelCall("concatenation", fields, (index,), place=part.place))
     return tuple(calls)
 
 

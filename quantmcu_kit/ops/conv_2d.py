@@ -106,6 +106,7 @@ SPEC = OpSpec(
     emit,
     constraints=(maps_are_4d, not_grouped, bias_fits(0)),
     weight_axis=0,
+    writes_apart=True,
     halo=convolution.halo,
     linear=linear.CONV,
 )

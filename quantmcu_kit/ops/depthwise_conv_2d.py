@@ -130,6 +130,7 @@ SPEC = OpSpec(
     emit,
     constraints=(maps_are_4d, channels_divide, bias_fits(3)),
     weight_axis=3,
+    writes_apart=True,
     halo=convolution.halo,
     linear=linear.DEPTHWISE,
 )

@@ -11,6 +11,7 @@ from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ops.table import TABLE
 
 Evaluate = Callable[..., np.ndarray]
+_INT32_BYTES = 4
 
 
 def prepare_node(graph: Graph, node: Node) -> object:
@@ -22,6 +23,12 @@ def scratch_bytes(graph: Graph, node: Node) -> int:
     """Bytes of scratch that the kernels of a node need while it runs."""
     calls = TABLE[node.op].emit(prepare_node(graph, node))
     return max((call.scratch_bytes or 0 for call in calls), default=0)
+
+
+def sum_bytes(graph: Graph, node: Node) -> int:
+    """Bytes of the int32 sums in which the output of ``node`` grows while pixels come; 0 where it cannot."""
+    rule = TABLE[node.op].sums
+    return _INT32_BYTES * rule(node.attrs, graph.input_tensors(node), graph.tensors[node.output]) if rule else 0
 
 
 def _float_evaluator(node: Node) -> Evaluate:

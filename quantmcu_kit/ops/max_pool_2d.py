@@ -79,5 +79,6 @@ SPEC = OpSpec(
     emit,
     constraints=(pooling.map_is_4d,),
     output_quant=OutputQuant.SAME,
+    writes_apart=True,
     halo=pooling.halo,
 )

@@ -48,12 +48,14 @@ class KernelCall:
             or an int8/int32 array that becomes a constant in flash.
         arguments: what is passed before the output: an index into the node's inputs, or a constant int8 array.
         scratch_bytes: bytes of scratch passed last; 0 passes NULL; None for a kernel without that parameter.
+        place: rows and columns of the output that the call writes, for one of several that share them; None: all.
     """
 
     kernel: str
     fields: tuple[tuple[str, Any], ...]
     arguments: tuple[int | np.ndarray, ...] = (0,)
     scratch_bytes: int | None = None
+    place: Region | None = None
 
 
 class OutputQuant(Enum):
@@ -86,6 +88,7 @@ class OpSpec:
         weight_axis: channel axis of input 1 when it is a per-channel weight tensor with input 2 as bias, else None.
         linear: the op as a matrix product, for ops with a ``weight_axis``.
         in_place: whether the output may overwrite a feature-map input of the same size.
+        writes_apart: whether its kernel can write pixels that lie apart, as some channels of a wider map.
         is_view: whether the output is input 0's bytes under another shape.
         sums: (attrs, inputs, output) -> how many int32 sums hold the output while the pixels of input 0, a whole map,
             come one after another; 0 where it cannot be added up. None for ops that never can.
@@ -107,6 +110,7 @@ class OpSpec:
     weight_axis: int | None = None
     linear: LinearForm | None = None
     in_place: bool = False
+    writes_apart: bool = False
     is_view: bool = False
     sums: Callable[..., int] | None = None
     halo: Callable[..., tuple[Region | None, ...]] | None = None

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from quantmcu_kit.patch.extent import columns_of, rows_of
 from quantmcu_kit.patch.memory import aligned, kept_rows, stays
 from quantmcu_kit.patch.plan import Plan, Stretch
-from quantmcu_kit.patch.segment import sum_count
+from quantmcu_kit.patch.segment import tail_bytes
 from quantmcu_kit.patch.ways import Problem
-
-_SUM_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def _patched(problem: Problem, stretch: Stretch, plan: Plan) -> tuple[int, list[
     is_pulled = plan.pulls_input and piece.start == 0
     inner = [piece.input] if is_pulled else []
     inner += [node.output for node in nodes if node.output != piece.output]
-    lasting = [("sums", aligned(sum_count(graph, piece) * _SUM_BYTES))]
+    lasting = [("sums", aligned(tail_bytes(graph, piece)))]
     passing: dict[str, int] = {}
     for name in inner:
         _, _, width, channels = graph.tensors[name].shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quantmcu_kit.ir.graph import Graph, Node
+from quantmcu_kit.ops.interpret import sum_bytes
 from quantmcu_kit.ops.table import TABLE
 
 
@@ -86,7 +87,7 @@ def is_tileable(graph: Graph, node: Node) -> bool:
 def tail_length(graph: Graph, end: int) -> int:
     """How many nodes before ``end`` make one vector of a whole map [1, h, w, c], so that patches can be added up."""
     index = end - 1
-    if index < 0 or not _sum_count(graph, graph.nodes[index]):
+    if index < 0 or not sum_bytes(graph, graph.nodes[index]):
         return 0
     while index > 0 and len(_source(graph, index).shape) != 4:
         index -= 1
@@ -99,11 +100,6 @@ def _source(graph: Graph, index: int) -> object:
     return graph.tensors[graph.nodes[index].inputs[0]]
 
 
-def _sum_count(graph: Graph, node: Node) -> int:
-    rule = TABLE[node.op].sums
-    return rule(node.attrs, graph.input_tensors(node), graph.tensors[node.output]) if rule else 0
-
-
-def sum_count(graph: Graph, piece: Segment) -> int:
-    """int32 sums that the segment's tail needs; 0 where it has none."""
-    return _sum_count(graph, graph.nodes[piece.end - 1]) if piece.tail else 0
+def tail_bytes(graph: Graph, piece: Segment) -> int:
+    """Bytes of the sums that the segment's tail needs; 0 where it has none."""
+    return sum_bytes(graph, graph.nodes[piece.end - 1]) if piece.tail else 0

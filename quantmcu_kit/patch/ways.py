@@ -15,13 +15,12 @@ from quantmcu_kit.ops.halo import map_size
 from quantmcu_kit.patch.along import Window, along, windows
 from quantmcu_kit.patch.cost import Costs, NodeCost, node_macs
 from quantmcu_kit.patch.memory import aligned
-from quantmcu_kit.patch.segment import Segment, cut_points, is_tileable, sum_count, tail_length
+from quantmcu_kit.patch.segment import Segment, cut_points, is_tileable, tail_bytes, tail_length
 from quantmcu_kit.patch.whole import scratch_of_nodes, whole_bytes
 
 MODES = tuple(HaloMode)
 _KEEPS_ROWS = [int(mode.keeps_rows) for mode in MODES]
 _KEEPS_COLUMNS = [int(mode.keeps_columns) for mode in MODES]
-_SUM_BYTES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +184,7 @@ class _Sweep:
         self.is_split = np.array(sides[1])[None, None, :] > 1
         zeros = np.zeros((len(MODES), len(sides[0]), len(sides[1])), np.int64)
         piece = problem.segment(nodes[0], end, tail)
-        self.kept = zeros + aligned(sum_count(self.graph, piece) * _SUM_BYTES)
+        self.kept = zeros + aligned(tail_bytes(self.graph, piece))
         self.most, self.macs = zeros, zeros
         self.cost = zeros.astype(np.float64)
         self.per_patch = zeros + problem.costs.patch  # cost of every patch, whether it computes much or nothing

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.patch.extent import Axis
 from quantmcu_kit.patch.memory import aligned, junction_bytes, kept_rows, stays
-from quantmcu_kit.patch.segment import Segment, sum_count
-
-_SUM_BYTES = 4  # of an int32
+from quantmcu_kit.patch.segment import Segment, tail_bytes
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def segment_memory(
     inner = {node.output for node in nodes} - {segment.output}
     if is_pulled:
         inner.add(segment.input)
-    kept = aligned(sum_count(graph, segment) * _SUM_BYTES)
+    kept = aligned(tail_bytes(graph, segment))
     passing = set()
     for name in inner:
         _, _, width, channels = graph.tensors[name].shape
