@@ -19,4 +19,9 @@
 
 #include "quantmcu/namespace.h"
 
+/* QMCU_PACKED: 0 leaves out what reads and writes values of 4 and 2 bits. A generated library sets it in namespace.h. */
+#ifndef QMCU_PACKED
+#define QMCU_PACKED 1
+#endif
+
 #endif

@@ -21,7 +21,7 @@ from quantmcu_kit.ops.spec import KernelCall, OpSpec
 from quantmcu_kit.ops.table import TABLE
 
 _LINE = 120
-_DIMENSIONS = frozenset(("h", "w", "c", "top", "left"))
+_DIMENSIONS = frozenset(("h", "w", "c", "bits", "top", "left"))
 _SHORT_TYPES = {DType.I8: "s8", DType.I32: "s32"}
 
 

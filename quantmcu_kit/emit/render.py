@@ -137,7 +137,12 @@ class Library:
     @cached_property
     def runtime(self) -> dict[str, str]:
         """The runtime files that the kernels need."""
-        return needed_files(self.kernels, has_patches=bool(self.segments))
+        return needed_files(self.kernels, has_patches=bool(self.segments), has_packed=self.has_packed)
+
+    @property
+    def has_packed(self) -> bool:
+        """Whether maps or weights have less than 8 bits."""
+        return any(tensor.dtype.is_packed for tensor in self.graph.tensors.values())
 
     @property
     def runtime_symbols(self) -> tuple[str, ...]:

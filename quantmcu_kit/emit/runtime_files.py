@@ -13,6 +13,7 @@ from quantmcu_kit.errors import EXIT_ENVIRONMENT, QmkitError
 RUNTIME = "quantmcu"  # folder of the runtime, beside its configuration header
 CONFIG = "quantmcu_config.h"
 NAMESPACE = "quantmcu/namespace.h"  # the one file that a generated library replaces
+_PACKING = ("pack", "matvec_packed")  # primitives that only maps and weights below 8 bits need
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _DEFINITION = re.compile(r"^(?!static\b|typedef\b|#)[a-z][\w *]*?\b(qmcu_\w+)\([^;{]*\)\s*\{", re.MULTILINE)
@@ -68,10 +69,10 @@ def _included(path: str, text: str) -> list[str]:
     return found
 
 
-def needed_files(kernels: Iterable[str], *, has_patches: bool = False) -> dict[str, str]:
+def needed_files(kernels: Iterable[str], *, has_patches: bool = False, has_packed: bool = False) -> dict[str, str]:
     """Runtime files for these kernels by path under ``src``: their sources, what these call, and every header read.
 
-    With ``has_patches``, those of segments too.
+    With ``has_patches``, those of segments too; with ``has_packed``, what reads and writes values of 4 and 2 bits.
 
     A source is needed when a needed source mentions a function that it defines: ``qmcu_foo`` is defined by the file
     with ``qmcu_foo`` or, for a primitive, ``qmcu_foo__ref``.
@@ -83,6 +84,9 @@ def needed_files(kernels: Iterable[str], *, has_patches: bool = False) -> dict[s
     pending = [f"{RUNTIME}/kernels/{kernel}.c" for kernel in sorted(set(kernels))]
     if has_patches:
         pending.append(f"{RUNTIME}/core/patch.c")
+    packing = {f"{RUNTIME}/primitives/{stem}_ref.c" for stem in _PACKING}
+    if has_packed:
+        pending += sorted(packing)
     needed: set[str] = {CONFIG, NAMESPACE} if pending else set()
     while pending:
         path = pending.pop()
@@ -94,5 +98,6 @@ def needed_files(kernels: Iterable[str], *, has_patches: bool = False) -> dict[s
         if path.endswith(".c"):
             mentioned = set(_IDENTIFIER.findall(_COMMENT.sub("", text)))
             names = {name for mention in mentioned for name in (mention, f"{mention}__ref")}
-            pending += sorted(definer[name] for name in names if name in definer)
+            called = {definer[name] for name in names if name in definer}
+            pending += sorted(path for path in called if has_packed or path not in packing)
     return {path: sources[path] for path in sorted(needed)}

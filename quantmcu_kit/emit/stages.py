@@ -253,7 +253,7 @@ def _constant_source(constant: Constant) -> str:
     height, width, channels = ((1, 1, 1) + constant.values.shape)[-3:]
     if height == width == 1:
         return f"qmcu_constant({constant.name})"
-    return f"qmcu_whole_source((qmcu_shape_t){{{height}, {width}, {channels}}}, {constant.name})"
+    return f"qmcu_whole_source((qmcu_shape_t){{{height}, {width}, {channels}, 8}}, {constant.name})"
 
 
 def _span_rows(maps: Sequence[tuple[Span, ...]]) -> tuple[str, ...]:

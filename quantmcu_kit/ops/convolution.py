@@ -9,7 +9,7 @@ from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ir.types import Activation, DType, Padding, Size
 from quantmcu_kit.ops import halo as halos
-from quantmcu_kit.ops.geometry import decode_activation, decode_padding, output_size
+from quantmcu_kit.ops.geometry import decode_activation, decode_padding, map_fields, output_size
 from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.requantize import Requant
 from quantmcu_kit.ops.spec import Inputs, Shape
@@ -53,8 +53,8 @@ class Params:
         attrs, weights = self.attrs, self.weights
         refuse_packed("a convolution", self.in_dtype, weights.dtype, self.requant.dtype)
         return (
-            ("in", tuple(zip("hwc", self.in_shape[1:], strict=True))),
-            ("out", tuple(zip("hwc", self.out_shape[1:], strict=True))),
+            ("in", map_fields(self.in_shape[1:], self.in_dtype)),
+            ("out", map_fields(self.out_shape[1:], self.requant.dtype)),
             ("kernel", (("h", self.kernel.h), ("w", self.kernel.w))),
             ("stride", (("h", attrs.stride.h), ("w", attrs.stride.w))),
             ("dilation", (("h", attrs.dilation.h), ("w", attrs.dilation.w))),

@@ -6,7 +6,7 @@ import numpy as np
 import tflite
 
 from quantmcu_kit.errors import QmkitError
-from quantmcu_kit.ir.types import Activation, Padding, Size
+from quantmcu_kit.ir.types import Activation, DType, Padding, Size
 
 _ACTIVATIONS = {
     tflite.ActivationFunctionType.NONE: Activation.NONE,
@@ -29,6 +29,11 @@ def decode_activation(code: int) -> Activation:
             hint="export the activation as an operator of its own",
         )
     return _ACTIVATIONS[code]
+
+
+def map_fields(sizes: tuple[int, ...], dtype: DType) -> tuple[tuple[str, int], ...]:
+    """The C struct ``qmcu_shape_t`` of a map of height, width and channels ``sizes``."""
+    return (*zip("hwc", sizes, strict=True), ("bits", dtype.bits))
 
 
 def span(kernel: int, dilation: int) -> int:

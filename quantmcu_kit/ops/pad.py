@@ -14,6 +14,7 @@ from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ops.carry import Carry, carry
+from quantmcu_kit.ops.geometry import map_fields
 from quantmcu_kit.ops.halo import Regions, first_only
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape
 
@@ -102,9 +103,9 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_pad``; at 8 bits only."""
     params.carry.refuse_packed("PAD")
     fields = (
-        ("in", tuple(zip("hwc", _height_width_channels(params.in_shape, 1), strict=True))),
-        ("out", tuple(zip("hwc", _height_width_channels(params.out_shape, 1), strict=True))),
-        ("before", tuple(zip("hwc", _height_width_channels(params.attrs.before, 0), strict=True))),
+        ("in", map_fields(_height_width_channels(params.in_shape, 1), params.carry.in_dtype)),
+        ("out", map_fields(_height_width_channels(params.out_shape, 1), params.carry.out_dtype)),
+        ("before", map_fields(_height_width_channels(params.attrs.before, 0), params.carry.in_dtype)),
         ("value", params.value),
     )
     return (KernelCall("pad", fields),)

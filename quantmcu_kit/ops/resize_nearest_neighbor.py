@@ -16,6 +16,7 @@ from quantmcu_kit.ir.region import Interval, Region
 from quantmcu_kit.ir.types import Size
 from quantmcu_kit.numerics.fixedpoint import round_half_away
 from quantmcu_kit.ops.carry import Carry, carry
+from quantmcu_kit.ops.geometry import map_fields
 from quantmcu_kit.ops.halo import Regions, first_only, map_size
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
 
@@ -113,8 +114,8 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_resize_nearest_neighbor``; at 8 bits only."""
     params.carry.refuse_packed("RESIZE_NEAREST_NEIGHBOR")
     fields = (
-        ("in", tuple(zip("hwc", params.in_shape[1:], strict=True))),
-        ("out", tuple(zip("hwc", params.out_shape[1:], strict=True))),
+        ("in", map_fields(params.in_shape[1:], params.carry.in_dtype)),
+        ("out", map_fields(params.out_shape[1:], params.carry.out_dtype)),
         ("rows", params.rows),
         ("columns", params.columns),
     )

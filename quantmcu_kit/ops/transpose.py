@@ -9,6 +9,7 @@ import numpy as np
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ops.carry import Carry, carry
+from quantmcu_kit.ops.geometry import map_fields
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
 
 _MAX_RANK = 4
@@ -80,8 +81,8 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_transpose``; at 8 bits only."""
     params.carry.refuse_packed("TRANSPOSE")
     fields = (
-        ("out", tuple(zip("hwc", params.sizes, strict=True))),
-        ("stride", tuple(zip("hwc", params.strides, strict=True))),
+        ("out", map_fields(params.sizes, params.carry.out_dtype)),
+        ("stride", map_fields(params.strides, params.carry.in_dtype)),
     )
     return (KernelCall("transpose", fields),)
 

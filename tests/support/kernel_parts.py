@@ -242,7 +242,7 @@ def _constant_source(graph: Graph, node: Node, constant: Constant) -> str:
     shape = constant.values.shape
     if len(shape) == 4 and shape[1:3] != (1, 1):
         size = ", ".join(map(str, shape[1:]))
-        return f"qmcu_whole_source((qmcu_shape_t){{{size}}}, {constant.name})"
+        return f"qmcu_whole_source((qmcu_shape_t){{{size}, 8}}, {constant.name})"
     return f"qmcu_constant({constant.name})"
 
 

@@ -23,7 +23,7 @@ typedef struct {
 /* Where a kernel writes; rows and columns lie as in a source. */
 typedef struct {
     int8_t *data;
-    int32_t row_bytes, pixel_bytes; /* pixel_bytes may exceed channels: some channels of a wider map */
+    int32_t row_bytes, pixel_bytes; /* may exceed a pixel's own: some channels of a wider map */
     int32_t top, left;
     int32_t rows;
     int32_t channels; /* of the map */
@@ -65,13 +65,15 @@ static inline int8_t *qmcu_target_pixel(const qmcu_target_t *target, int32_t y, 
 /* A map that lies in memory as a whole. */
 static inline qmcu_source_t qmcu_whole_source(qmcu_shape_t shape, const int8_t *data)
 {
-    const qmcu_source_t source = {data, shape.w * shape.c, shape.c, 0, 0, shape.h};
+    const int32_t pixel_bytes = qmcu_run_bytes(shape.c, shape.bits);
+    const qmcu_source_t source = {data, shape.w * pixel_bytes, pixel_bytes, 0, 0, shape.h};
     return source;
 }
 
 static inline qmcu_target_t qmcu_whole_target(qmcu_shape_t shape, int8_t *data)
 {
-    const qmcu_target_t target = {data, shape.w * shape.c, shape.c, 0, 0, shape.h, shape.c};
+    const int32_t pixel_bytes = qmcu_run_bytes(shape.c, shape.bits);
+    const qmcu_target_t target = {data, shape.w * pixel_bytes, pixel_bytes, 0, 0, shape.h, shape.c};
     return target;
 }
 

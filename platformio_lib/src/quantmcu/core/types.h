@@ -12,10 +12,17 @@ typedef struct {
     int32_t h, w;
 } qmcu_size_t;
 
-/* A feature map: height, width, channels; channels are contiguous (NHWC with one picture). */
+/* A feature map: height, width, channels, and bits of a value: 8 (int8), or 4 or 2 (unsigned, packed). The channels of
+ * a pixel follow one another; each pixel begins in a byte of its own (NHWC with one picture). */
 typedef struct {
-    int32_t h, w, c;
+    int32_t h, w, c, bits;
 } qmcu_shape_t;
+
+/* Bytes of a run of values: of a pixel, or a row of a matrix. */
+static inline int32_t qmcu_run_bytes(int32_t count, int32_t bits)
+{
+    return QMCU_PACKED && bits < 8 ? (count * bits + 7) >> 3 : count;
+}
 
 /* Padding before the first row and column. What follows the last ones is implied by the output's size. */
 typedef struct {

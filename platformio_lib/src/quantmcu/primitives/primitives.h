@@ -22,6 +22,10 @@ extern "C" {
 #define qmcu_lookup_s8 qmcu_lookup_s8__ref
 #define qmcu_add_s8 qmcu_add_s8__ref
 #define qmcu_mul_s8 qmcu_mul_s8__ref
+#define qmcu_unpack_unsigned qmcu_unpack_unsigned__ref
+#define qmcu_unpack_signed qmcu_unpack_signed__ref
+#define qmcu_pack qmcu_pack__ref
+#define qmcu_matvec_packed qmcu_matvec_packed__ref
 
 #ifdef __cplusplus
 }
