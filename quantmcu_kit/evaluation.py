@@ -1,45 +1,67 @@
-"""Accuracy on labelled pictures: the float model, the integer reference, and the compiled library."""
+"""Accuracy on labelled pictures: the model file, the network at 8 bits, and the mix that a build found."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 
-from quantmcu_kit import emit
+from quantmcu_kit import emit, memory
 from quantmcu_kit.calibrate import Batch, Dataset, FloatReference, Progress, quantized_inputs, runtime_inputs
 from quantmcu_kit.errors import QmkitError
-from quantmcu_kit.ops.interpret import Interpreter
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.numerics.intervals import Interval95, paired_loss, share
 from quantmcu_kit.options import Options
 from quantmcu_kit.pipeline import BATCH, Build, Model, build, find_dataset
 from quantmcu_kit.verify import HostLibrary
 
+Score = Callable[[np.ndarray], np.ndarray]  # samples as the data set has them [n, ...] -> scores [n, ...]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How one form of the network does, in percent, with 95 % intervals.
+
+    Attributes:
+        top1: pictures put into their class.
+        lost: points below the model file, on the same pictures; None for the model file itself.
+        agreement: pictures put into the class that the model file puts them into.
+    """
+
+    top1: Interval95
+    lost: Interval95 | None
+    agreement: float
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Top-1 accuracies in percent over ``n`` pictures.
+    """Accuracies over ``n`` pictures.
 
     Attributes:
-        top1_float: of the model file in the TFLite runtime.
-        top1_int8: of the Python integer reference.
-        top1_library: of the library, compiled for this machine.
-        agreement: percentage of pictures that library and runtime put into the same class.
+        model: the model file in the TFLite runtime.
+        int8: the compiled library at 8 bits.
+        mix: the compiled library with the widths that were searched for; None where all have 8 bits.
         skipped: pictures that could not be decoded.
     """
 
     n: int
-    top1_float: float
-    top1_int8: float
-    top1_library: float
-    agreement: float
     skipped: int
+    model: Accuracy
+    int8: Accuracy
+    mix: Accuracy | None
 
 
 def evaluate(model: Model, options: Options, pictures: Path | None, progress: Progress) -> Evaluation:
-    """Build a library with ``options`` and measure it on the labelled ``pictures``."""
+    """Build a library with ``options`` and measure it on the labelled ``pictures``, on all cores."""
     dataset = _labelled(model, pictures)
     options = dataclasses.replace(options, images=options.images or dataset.origin)
     result = build(model, options, progress)
@@ -48,36 +70,79 @@ def evaluate(model: Model, options: Options, pictures: Path | None, progress: Pr
         batches.append(batch)
         progress("decode", sum(len(done.data) for done in batches), len(dataset))
     labels = np.concatenate([batch.labels for batch in batches])
-    predicted = _predict(model, result, batches, progress)
-    runtime, reference, library = (_class(scores, labels, model) for scores in predicted)
+    forms = _classes(model, result, batches, labels, progress)
+    reference = forms[0]
+
+    def accuracy(classes: np.ndarray) -> Accuracy:
+        hits = classes == labels
+        lost = None if classes is reference else paired_loss(reference == labels, hits)
+        return Accuracy(share(hits), lost, round(100 * float(np.mean(classes == reference)), 2))
+
     return Evaluation(
-        n=len(labels),
-        top1_float=_percent(runtime == labels),
-        top1_int8=_percent(reference == labels),
-        top1_library=_percent(library == labels),
-        agreement=_percent(library == runtime),
-        skipped=sum(len(batch.skipped) for batch in batches),
+        len(labels),
+        sum(len(batch.skipped) for batch in batches),
+        *map(accuracy, forms),
+        *([None] if len(forms) == 2 else []),
     )
 
 
-def _predict(model: Model, result: Build, batches: list[Batch], progress: Progress) -> list[np.ndarray]:
-    """Scores [n, classes] of runtime, integer reference and library."""
-    graph, preprocess = result.quantized.graph, result.quantized.preprocess
-    total = sum(len(batch.data) for batch in batches)
-    scores: list[list[np.ndarray]] = [[], [], []]
-    interpreter = Interpreter(graph, integer=True)
-    with tempfile.TemporaryDirectory(prefix="qmkit-") as folder:
-        path = emit.write(result.files, Path(folder, "library"))
-        with FloatReference(model.data) as runtime, HostLibrary(path) as library:
-            done = 0
-            for batch in batches:
-                inputs = quantized_inputs(graph, batch.data, preprocess)
-                scores[0].append(runtime.outputs([runtime_inputs(model.graph, batch.data, preprocess)])[0])
-                scores[1].append(interpreter.run({graph.inputs[0].tensor: inputs})[graph.outputs[0].tensor])
-                scores[2].append(library.run(inputs)[0])
-                done += len(batch.data)
-                progress("evaluate", done, total)
-    return [np.concatenate(parts).reshape(total, -1) for parts in scores]
+def _classes(
+    model: Model, result: Build, batches: Sequence[Batch], labels: np.ndarray, progress: Progress
+) -> list[np.ndarray]:
+    """Classes [n] that the model file, the library at 8 bits and, if there is one, that of the mix see."""
+    workers = os.cpu_count() or 1
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qmkit-")))
+        runtimes: SimpleQueue[FloatReference] = SimpleQueue()
+        for _ in range(workers):
+            runtimes.put(stack.enter_context(FloatReference(model.data)))
+
+        def of_model(samples: np.ndarray) -> np.ndarray:
+            runtime = runtimes.get()
+            try:
+                return runtime.outputs([runtime_inputs(model.graph, samples, result.quantized.preprocess)])[0]
+            finally:
+                runtimes.put(runtime)
+
+        scores: list[Score] = [of_model]
+        if result.quantized.int8 is not None:
+            scores.append(_library(stack, result, result.quantized.int8, _int8_files(result), folder / "int8"))
+        scores.append(_library(stack, result, result.quantized.graph, result.files, folder / "library"))
+        found = _in_parallel(scores, batches, workers, progress)
+    return [_class(values, labels, model) for values in found]
+
+
+def _int8_files(result: Build) -> dict[str, str | bytes]:
+    """The library that the network would be at 8 bits, layer by layer: how it runs does not change what it computes."""
+    graph = result.quantized.int8
+    return emit.render(graph, memory.plan(graph), name=result.manifest.name, board=result.board.id)
+
+
+def _library(stack: ExitStack, result: Build, graph: Graph, files: dict[str, str | bytes], path: Path) -> Score:
+    library = stack.enter_context(HostLibrary(emit.write(files, path)))
+    return lambda samples: library.run(quantized_inputs(graph, samples, result.quantized.preprocess))[0]
+
+
+def _in_parallel(
+    scores: Sequence[Score], batches: Sequence[Batch], workers: int, progress: Progress
+) -> list[np.ndarray]:
+    """Scores [n, classes] of each form."""
+    total = len(scores) * sum(len(batch.data) for batch in batches)
+    lock, done = threading.Lock(), 0
+
+    def run(task: tuple[Score, Batch]) -> np.ndarray:
+        nonlocal done
+        score, batch = task
+        values = score(batch.data)
+        with lock:
+            done += len(batch.data)
+            progress("evaluate", done, total)
+        return values.reshape(len(batch.data), -1)
+
+    with ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(run, [(score, batch) for score in scores for batch in batches]))
+    count = len(batches)
+    return [np.concatenate(parts[index * count : (index + 1) * count]) for index in range(len(scores))]
 
 
 def _class(scores: np.ndarray, labels: np.ndarray, model: Model) -> np.ndarray:
@@ -90,10 +155,6 @@ def _class(scores: np.ndarray, labels: np.ndarray, model: Model) -> np.ndarray:
             why="labels are class numbers from 0",
         )
     return scores.argmax(axis=1) - int(background)
-
-
-def _percent(hits: np.ndarray) -> float:
-    return round(float(np.mean(hits)) * 100, 2)
 
 
 def _labelled(model: Model, pictures: Path | None) -> Dataset:

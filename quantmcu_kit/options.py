@@ -15,7 +15,15 @@ PREPROCESSES = ("pm1", "01", "imagenet", "raw")
 ROUNDINGS = ("nearest", "second-order")
 RANGES = ("minmax", "percentile", "mse")
 HALOS = tuple(mode.value for mode in HaloMode)
-COSTS = ("cycles", "macs")
+COSTS = ("cycles", "macs", "bitops")
+BITS = ("8", "auto")
+PROXIES = ("kl", "entropy")
+VDPC = ("auto", "off", "static", "dynamic")
+VDPC_RULES = ("gaussian", "error")
+WIDTHS = (8, 4, 2)
+
+
+_EXAMPLES = {"flash": 500_000, "latency": 1000, "bitops": 0.5}
 
 
 def _option(default: Any, help_text: str) -> Any:
@@ -37,7 +45,7 @@ class Options:
     mean: str | None = _option(None, "Explicit normalisation (x-mean)/std: one number, or one per channel as a,b,c.")
     std: str | None = _option(None, "See --mean.")
     limit: int = _option(250, "Most calibration pictures used, spread over the set.")
-    bits: int = _option(8, "Bits of feature maps and weights.")
+    bits: str = _option("8", "Bits of feature maps and weights: 8, or auto (8, 4 or 2 each, as --search finds).")
     range: str = _option("mse", "How the range of a feature map is chosen: minmax, percentile or mse.")
     rounding: str = _option("second-order", "How weights are rounded: nearest or second-order (GPTQ).")
     name: str | None = _option(None, "Name of the library and prefix of its symbols. Default: the model's file name.")
@@ -62,10 +70,41 @@ class Options:
         "auto",
         "Where the input lies: arena, rows (asked for as patches need them), or auto (rows if nothing else fits).",
     )
-    cost: str = _option("cycles", "What cost means: cycles (of the board's processor) or macs.")
+    cost: str | None = _option(
+        None,
+        "What cost means: cycles (of the board's processor), macs, or bitops (MACs x bits x bits). Default: cycles for "
+        "patches, bitops for bits.",
+    )
+    search: str = _option("vdqs", "With --bits auto: how bits are searched for: vdqs, or what a package brings.")
+    proxy: str = _option(
+        "kl",
+        "How the search knows what a width loses: kl (measured at the network's output) or entropy (of calibration "
+        "histograms, the paper's).",
+    )
+    trade_off: float | None = _option(
+        None, "The search's λ: 1 counts accuracy only, 0 cost only. Default: what measured best for the proxy."
+    )
+    vdpc: str = _option(
+        "auto",
+        "Patches that stay at 8 bits: static (by position), dynamic (by what each picture holds), off, or auto (where "
+        "it lowers the predicted loss at equal cost).",
+    )
+    vdpc_rule: str = _option(
+        "gaussian", "What makes a patch one that stays at 8 bits: gaussian (outliers) or error (of rounding)."
+    )
+    phi: float = _option(0.95, "With --vdpc-rule gaussian: share of a Gaussian's mass that is no outlier.")
+    map_widths: str = _option("8,4", "Bits that feature maps may have.")
+    weight_widths: str = _option("8,4", "Bits that weights may have.")
+    bitops: float | None = _option(
+        None, "Most BitOPs, as a share of those at 8 bits: 0.5. Default: what the trade-off gives."
+    )
+    flash: int | None = _option(None, "Most bytes of flash. Default: what the board leaves.")
+    latency: float | None = _option(
+        None, "Most milliseconds per picture, by the processor's cycle model. Default: any."
+    )
 
     def __post_init__(self) -> None:
-        _require(self.bits == 8, "bits", self.bits, "feature maps and weights have 8 bits", "--bits 8")
+        _require(self.bits in BITS, "bits", self.bits, "it is 8 for all, or auto to search", "--bits auto")
         _require(self.limit >= 1, "limit", self.limit, "calibration needs at least one picture", "--limit 100")
         _require(self.range in RANGES, "range", self.range, "the choices are " + ", ".join(RANGES), "--range minmax")
         _require(
@@ -83,6 +122,7 @@ class Options:
             "--preprocess pm1, or --mean and --std for any other",
         )
         self._check_patches()
+        self._check_search()
 
     def _check_patches(self) -> None:
         is_word = self.patches in ("auto", "off") or parse_grid(self.patches) is not None
@@ -93,7 +133,12 @@ class Options:
             "it is auto, off, a grid such as 4x4, or the file of a plan, and there is no such file",
             "--patches auto",
         )
-        for name, choices in (("optimize", OBJECTIVES), ("input", INPUTS), ("cost", COSTS), ("halo", (None, *HALOS))):
+        for name, choices in (
+            ("optimize", OBJECTIVES),
+            ("input", INPUTS),
+            ("cost", (None, *COSTS)),
+            ("halo", (None, *HALOS)),
+        ):
             value = getattr(self, name)
             words = ", ".join(filter(None, choices))
             _require(value in choices, name, value, f"the choices are {words}", f"--{name} {choices[-1]}")
@@ -106,6 +151,49 @@ class Options:
             "it is a factor of running layer by layer, which costs 1",
             "--cost-limit 1.25",
         )
+
+    def _check_search(self) -> None:
+        for name, choices in (("proxy", PROXIES), ("vdpc", VDPC), ("vdpc_rule", VDPC_RULES)):
+            value, flag = getattr(self, name), name.replace("_", "-")
+            _require(value in choices, flag, value, f"the choices are {', '.join(choices)}", f"--{flag} {choices[0]}")
+        trade_off = self.trade_off
+        _require(
+            trade_off is None or 0 <= trade_off <= 1,
+            "trade-off",
+            trade_off,
+            "it weighs accuracy against cost, from 0 (cost only) to 1 (accuracy only)",
+            "--trade-off 0.5",
+        )
+        _require(
+            0 < self.phi < 1, "phi", self.phi, "it is a share of a Gaussian's mass, above 0 and below 1", "--phi 0.95"
+        )
+        for name in ("flash", "latency", "bitops"):
+            value = getattr(self, name)
+            _require(
+                value is None or 0 < value < float("inf"),
+                name,
+                value,
+                "a budget is above 0",
+                f"--{name} {_EXAMPLES[name]}",
+            )
+        _require(
+            self.bitops is None or self.bitops <= 1,
+            "bitops",
+            self.bitops,
+            "it is a share of the BitOPs at 8 bits",
+            "--bitops 0.5",
+        )
+        for name in ("map_widths", "weight_widths"):
+            widths = _widths(getattr(self, name))
+            is_list = bool(widths) and set(widths) <= set(WIDTHS) and list(widths) == sorted(set(widths), reverse=True)
+            flag = name.replace("_", "-")
+            why = "it is a list out of 8, 4, 2, from wide to narrow"
+            _require(is_list and widths[0] == 8, flag, getattr(self, name), why + ", 8 among them", f"--{flag} 8,4")
+
+    @property
+    def candidate_widths(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Bits that (feature maps, weights) may have, from wide to narrow."""
+        return _widths(self.map_widths), _widths(self.weight_widths)
 
     def wishes(self, arena_bytes: int | None) -> Wishes:
         """What the planner is asked for; a plan's file is read.
@@ -131,6 +219,11 @@ class Options:
         if self.mean is None and self.std is None:
             return None
         return _numbers("mean", self.mean or "0"), _numbers("std", self.std or "1", positive=True)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()
 
 
 def help_of(name: str) -> str:

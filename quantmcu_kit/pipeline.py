@@ -64,7 +64,11 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """An integer graph, how pixels enter it, and a few inputs with their exact outputs."""
+    """An integer graph, how pixels enter it, and a few inputs with their exact outputs.
+
+    Attributes:
+        int8: the same network at 8 bits, where the graph has other widths too.
+    """
 
     graph: Graph
     preprocess: Preprocess | None
@@ -72,6 +76,7 @@ class Quantized:
     goldens: tuple[Golden, ...]
     calibration_pictures: int
     warnings: tuple[str, ...]
+    int8: Graph | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +158,7 @@ def lay_out(graph: Graph, board: Board, options: Options) -> Layout:
     Raises:
         QmkitError: ``ram-budget``, ``cost-limit``, ``bad-patches`` or ``bad-plan``: what is asked for cannot be.
     """
-    costs = _costs(graph, board) if options.cost == "cycles" else None
+    costs = _costs(graph, board) if options.cost in (None, "cycles") else None
     alive = memory.bytes_alive(graph)
     limit = budget = arena_limit(board, options)
     for _ in range(_TIGHTER_PLANS):
@@ -197,7 +202,7 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
             model.data, model.graph, dataset, preprocess, limit=options.limit, progress=progress
         )
         pictures = calibration.pictures
-        precision = PrecisionPlan(default=options.bits)
+        precision = PrecisionPlan()
         graph = quantize.apply(graph, calibration, precision, quantize.Settings(options.range, options.rounding))
     goldens = _goldens(graph, dataset, preprocess)
     names, complaint = _class_names(graph, dataset)

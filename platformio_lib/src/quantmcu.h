@@ -1,7 +1,8 @@
 /* quantmcu.h: integer kernels for quantized neural networks. C99; this header and all below it are valid C++11.
  *
- * A feature map is int8 in NHWC order with one picture: rows of pixels of contiguous channels.
- * A quantized value q stands for the real value scale * (q - zero_point).
+ * A feature map is in NHWC order with one picture: rows of pixels of contiguous channels. Values are int8 or, packed
+ * low bits first, unsigned with 4 or 2 bits; then each pixel begins in a byte of its own, and bits that are left in its
+ * last byte may be anything. A quantized value q stands for the real value scale * (q - zero_point).
  *
  * Every kernel has the form
  *
@@ -11,7 +12,7 @@
  * gives the size of each buffer and says whether out may overlap an input. Kernels check nothing: whoever fills the
  * struct answers for it. qmkit does so for a whole network, together with a plan of which map lies where:
  *
- *     static const qmcu_conv_2d_t k00 = {.in = {96, 96, 3}, .out = {48, 48, 8}, ...};
+ *     static const qmcu_conv_2d_t k00 = {.in = {96, 96, 3, 8}, .out = {48, 48, 8, 8}, ...};
  *     static int8_t arena[55296];
  *     qmcu_conv_2d(&k00, arena + 18432, arena, arena + 46080);
  *
@@ -36,6 +37,7 @@
 #include "quantmcu/kernels/mean.h"
 #include "quantmcu/kernels/mul.h"
 #include "quantmcu/kernels/pad.h"
+#include "quantmcu/kernels/reshape.h"
 #include "quantmcu/kernels/resize_nearest_neighbor.h"
 #include "quantmcu/kernels/softmax.h"
 #include "quantmcu/kernels/transpose.h"

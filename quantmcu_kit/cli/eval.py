@@ -1,8 +1,7 @@
-"""``qmkit eval``: top-1 accuracy of float, int8 and the compiled library."""
+"""``qmkit eval``: top-1 accuracy of the model file, the library at 8 bits, and the mix of widths."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,8 @@ from rich.table import Table
 
 from quantmcu_kit import evaluation, pipeline
 from quantmcu_kit.cli import console, flags
-from quantmcu_kit.evaluation import Evaluation
+from quantmcu_kit.evaluation import Accuracy, Evaluation
+from quantmcu_kit.numerics.intervals import Interval95
 from quantmcu_kit.options import Options
 
 Calibration = Annotated[
@@ -31,6 +31,7 @@ def evaluate(
     model: flags.ModelPath,
     images: Labelled = None,
     calibration: Calibration = None,
+    board: flags.Board = Options.board,
     preprocess: flags.Preprocess = None,
     mean: flags.Mean = None,
     std: flags.Std = None,
@@ -38,19 +39,26 @@ def evaluate(
     bits: flags.Bits = Options.bits,
     range: flags.Range = Options.range,
     rounding: flags.Rounding = Options.rounding,
+    patches: flags.Patches = Options.patches,
+    ram: flags.Ram = None,
+    halo: flags.Halo = None,
+    cost: flags.Cost = None,
+    search: flags.Search = Options.search,
+    proxy: flags.Proxy = Options.proxy,
+    trade_off: flags.TradeOff = None,
+    vdpc: flags.Vdpc = Options.vdpc,
+    vdpc_rule: flags.VdpcRule = Options.vdpc_rule,
+    phi: flags.Phi = Options.phi,
+    map_widths: flags.MapWidths = Options.map_widths,
+    weight_widths: flags.WeightWidths = Options.weight_widths,
+    bitops: flags.BitOps = None,
+    flash: flags.Flash = None,
+    latency: flags.Latency = None,
     json: flags.Json = False,
 ) -> None:
-    """Measure top-1 accuracy on labelled pictures: the model file, the integer reference, the compiled library."""
-    options = Options(
-        images=calibration,
-        preprocess=preprocess,
-        mean=mean,
-        std=std,
-        limit=limit,
-        bits=bits,
-        range=range,
-        rounding=rounding,
-    )
+    """Measure top-1 accuracy on labelled pictures: the model file, the library at 8 bits, and the mix of --bits auto."""
+    chosen = {name: value for name, value in locals().items() if name not in ("model", "images", "calibration", "json")}
+    options = Options(images=calibration, **chosen)
     with console.progress(not json) as progress:
         source = pipeline.load_model(model)
         result = evaluation.evaluate(source, options, images, progress)
@@ -59,17 +67,47 @@ def evaluate(
     if result.skipped:
         console.warn(f"{result.skipped} pictures could not be decoded and were skipped")
     if json:
-        console.print_json(dataclasses.asdict(result))
+        console.print_json(_facts(result))
     else:
         _print(result)
 
 
+def _forms(result: Evaluation) -> tuple[tuple[str, Accuracy], ...]:
+    forms = (("float", result.model), ("int8", result.int8), ("mix", result.mix))
+    return tuple((name, accuracy) for name, accuracy in forms if accuracy is not None)
+
+
+def _facts(result: Evaluation) -> dict[str, object]:
+    facts: dict[str, object] = {"n": result.n, "skipped": result.skipped}
+    for name, accuracy in _forms(result):
+        facts[f"top1_{name}"] = round(accuracy.top1.value, 2)
+        facts[f"interval95_{name}"] = _ends(accuracy.top1)
+        if accuracy.lost is not None:
+            facts[f"lost_{name}"] = round(accuracy.lost.value, 2)
+            facts[f"lost_interval95_{name}"] = _ends(accuracy.lost)
+            facts[f"agreement_{name}"] = accuracy.agreement
+    return facts
+
+
+def _ends(interval: Interval95) -> list[float]:
+    return [round(interval.low, 2), round(interval.high, 2)]
+
+
+_TITLES = {"float": "model file, TFLite runtime", "int8": "library, 8 bits", "mix": "library, 8, 4 and 2 bits"}
+
+
 def _print(result: Evaluation) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(f"top-1 on {result.n:,} pictures")
-    table.add_column("%", justify="right")
-    table.add_row("model file, TFLite runtime", f"{result.top1_float:.2f}")
-    table.add_row("int8, Python reference", f"{result.top1_int8:.2f}")
-    table.add_row("int8, compiled library", f"{result.top1_library:.2f}")
-    table.add_row("same class as the model file", f"{result.agreement:.2f}")
+    table.add_column(f"{result.n:,} pictures")
+    for title in ("top-1 %", "95 % interval", "points lost", "95 % interval", "same class %"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, accuracy in _forms(result):
+        cells = [f"{accuracy.top1.value:.2f}", _span(accuracy.top1)]
+        if accuracy.lost is not None:
+            cells += [f"{accuracy.lost.value:+.2f}", _span(accuracy.lost), f"{accuracy.agreement:.2f}"]
+        table.add_row(_TITLES[name], *cells)
     console.out.print(table)
+
+
+def _span(interval: Interval95) -> str:
+    return f"{interval.low:.2f} .. {interval.high:.2f}"

@@ -92,10 +92,14 @@ class ConstantPool:
         self._by_content: dict[tuple[str, bytes], Constant] = {}
         self.constants: list[Constant] = []
 
-    def add(self, owner: str, field: str, values: np.ndarray) -> Constant:
-        """The constant ``<library>_<owner>_<field>``, or an earlier one with the same elements."""
+    def add(self, owner: str, field: str, values: np.ndarray, *, may_share: bool = False) -> Constant:
+        """The constant ``<library>_<owner>_<field>``, or an earlier one with the same elements.
+
+        Args:
+            may_share: small ones are kept once too.
+        """
         content = (values.dtype.str, values.tobytes())
-        if values.nbytes >= _SHARED_BYTES and content in self._by_content:
+        if (may_share or values.nbytes >= _SHARED_BYTES) and content in self._by_content:
             return self._by_content[content]
         name = f"{self._library}_{owner}_{field}"
         assert all(constant.name != name for constant in self.constants), f"two constants are called {name}"

@@ -22,6 +22,7 @@ else:
 
 _SEGMENT_BYTES, _MAP_BYTES, _SPAN_BYTES = 20, 20, 6  # of the structs in core/patch.h, with 32-bit pointers
 STACK_BYTES = 1024  # deepest chain run -> segment -> kernel -> primitive with its block of accumulators, rounded up
+PACKED_STACK_BYTES = 1280  # the same where kernels have blocks of unpacked values too
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def _sizes() -> dict[str, dict[str, int]]:
 
 def estimate_footprint(manifest: Manifest) -> Footprint:
     """The footprint of a rendered library."""
-    sizes = _sizes()
+    sizes, is_packed = _sizes(), _is_packed(manifest)
+    runtime, parts = (sizes[f"packed_{table}" if is_packed else table] for table in ("runtime", "parts"))
     code = sizes["network"]["fixed"] + sum(
         sizes["network"]["per_call"] + sizes["parameters"][kernel]
         for layer in manifest.layers
@@ -70,12 +72,17 @@ def estimate_footprint(manifest: Manifest) -> Footprint:
     for path in manifest.files:
         stem = PurePosixPath(path).stem
         if path.startswith("src/") and path.endswith(".c"):
-            code += sizes["runtime"].get(stem, 0)
-    code += sum(sizes["parts"].get(kernel, 0) for kernel in _in_segments(manifest))
+            code += runtime.get(stem, 0)
+    code += sum(parts.get(kernel, 0) for kernel in _in_segments(manifest))
     if any(map(_moves, manifest.segments)):
-        code += sizes["parts"]["patch"]
+        code += parts["patch"]
     constants = manifest.weights_bytes + sum(map(table_bytes, manifest.segments))
-    return Footprint(manifest.arena_bytes, STACK_BYTES, constants, code)
+    return Footprint(manifest.arena_bytes, PACKED_STACK_BYTES if is_packed else STACK_BYTES, constants, code)
+
+
+def _is_packed(manifest: Manifest) -> bool:
+    """Whether maps or weights have less than 8 bits."""
+    return any(PurePosixPath(path).name == "pack_ref.c" for path in manifest.files)
 
 
 def table_bytes(segment: SegmentEntry) -> int:

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from quantmcu_kit.boards.catalog import Board
+from quantmcu_kit.emit.layers import node_calls, read_maps
 from quantmcu_kit.emit.part_work import accumulation_work, parts_work
 from quantmcu_kit.emit.runtime_files import runtime_root
 from quantmcu_kit.emit.segment_work import moves_work, segment_work
 from quantmcu_kit.emit.work import Work, work_of
-from quantmcu_kit.ir.graph import Graph, Node
-from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import MemoryPlan
 from quantmcu_kit.ir.schedule import Schedule, Stage
-from quantmcu_kit.ops.interpret import prepare_node
 from quantmcu_kit.ops.spec import KernelCall
-from quantmcu_kit.ops.table import TABLE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -110,18 +109,6 @@ def cycles_of(kernel: str, work: Work, core: str) -> float:
     return sum(cycles[name] * count for name, count in work.items())
 
 
-def node_calls(graph: Graph, node: Node, memory: StageMemory | None = None) -> tuple[KernelCall, ...]:
-    """The kernel calls of a node, less the copies of what lies in its place already."""
-    calls = TABLE[node.op].emit(prepare_node(graph, node))
-    if memory is None or not memory.joined:
-        return calls
-    return tuple(
-        call
-        for call in calls
-        if not any(memory.joined.get(name) == node.output for name in _read_maps(graph, node, call))
-    )
-
-
 def network_work(graph: Graph, kernel_calls: int) -> Work:
     """What the run function does beside its kernels: checks its arguments, calls, copies outputs out of the arena."""
     output_bytes = sum(graph.tensors[port.tensor].elements for port in graph.outputs)
@@ -138,19 +125,13 @@ def node_work(graph: Graph, stage: Stage, index: int, calls: Sequence[KernelCall
             work = work_of(call)
         elif node.output in patches.by_tensor:
             target = patches.by_tensor[node.output]
-            source = patches.by_tensor[next(_read_maps(graph, node, call), node.output)]
+            source = patches.by_tensor[next(read_maps(graph, node, call), node.output)]
             work = parts_work(call, source, target, graph.tensors[node.output].shape[3])
         else:
             cut = patches.maps[-1]
             work = accumulation_work(call, cut, graph.tensors[cut.tensor].shape[3])
         works.setdefault(call.kernel, Counter()).update(work)
     return works
-
-
-def _read_maps(graph: Graph, node: Node, call: KernelCall) -> Iterator[str]:
-    """Feature maps among a call's arguments."""
-    names = (node.inputs[argument] for argument in call.arguments if isinstance(argument, int))
-    return (name for name in names if not graph.tensors[name].is_constant)
 
 
 def patch_costs(graph: Graph, core: str) -> PatchCosts:
@@ -195,7 +176,8 @@ def estimate_latency(
     kernel_calls = 0
     patches = cycles_of(SEGMENT, moves_work(graph, schedule, plan), board.cpu) if plan else 0.0
     for stage, memory in zip(schedule.stages, memories, strict=True):
-        calls = [node_calls(graph, node, memory) for node in graph.nodes[stage.start : stage.end]]
+        nodes, in_patches = graph.nodes[stage.start : stage.end], stage.patches is not None
+        calls = [node_calls(graph, node, memory, in_patches=in_patches) for node in nodes]
         for index, of_node in enumerate(calls, stage.start):
             works = node_work(graph, stage, index, of_node)
             layers.append(sum(cycles_of(kernel, work, board.cpu) for kernel, work in works.items()))

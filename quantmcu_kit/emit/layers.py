@@ -5,12 +5,15 @@ How a layer's kernels are called depends on its stage: see ``stages.py``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from quantmcu_kit.emit.classes import CHOICE, PatchClasses, patch_classes
 from quantmcu_kit.emit.constants import Constant, ConstantPool
 from quantmcu_kit.emit.names import comment
+from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
 from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
 from quantmcu_kit.ir.region import Region
@@ -22,7 +25,14 @@ from quantmcu_kit.ops.table import TABLE
 
 _LINE = 120
 _DIMENSIONS = frozenset(("h", "w", "c", "bits", "top", "left"))
-_SHORT_TYPES = {DType.I8: "s8", DType.I32: "s32"}
+_SHORT_TYPES = {
+    DType.I8: "s8",
+    DType.I32: "s32",
+    DType.U4: "u4",
+    DType.U2: "u2",
+    DType.I4: "s4",
+    DType.I2: "s2",
+}
 
 
 @dataclass(frozen=True)
@@ -32,9 +42,11 @@ class Call:
     Attributes:
         kernel: name without prefix.
         label: of its struct, which is called k<label>.
-        struct: the struct's definition in C.
+        struct: the struct's definition in C, or that of an array of one per branch class.
         operands: what it reads, in order: a feature map, or a constant array.
-        scratch_bytes, place: as in ``ops.spec.KernelCall``.
+        scratch_bytes, place: as in ``ops.spec.KernelCall``; the most of any class.
+        differs: whether classes differ in the struct.
+        scratchless: the classes, by number, that take no scratch where others do.
     """
 
     kernel: str
@@ -43,6 +55,13 @@ class Call:
     operands: tuple[Tensor | Constant, ...]
     scratch_bytes: int | None
     place: Region | None
+    differs: bool = False
+    scratchless: frozenset[int] = frozenset()
+
+    @property
+    def parameters(self) -> str:
+        """The kernel's first argument."""
+        return f"k{self.label} + {CHOICE}" if self.differs else f"&k{self.label}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +74,7 @@ class Layer:
         places: arena offsets of what the layer reads and writes, or the segment that it runs in.
         macs: multiply-accumulates, what patches compute again included.
         constants: the arrays that this layer introduced.
-        calls: kernel calls in order; none for a view.
+        calls: kernel calls in order; none for a view, and for what was written where it belongs.
         output_offset, output_bytes: where the result, or its tile, lies in the arena, and bytes of the whole result.
         scratch_offset: where its scratch lies, None where it needs none.
     """
@@ -90,33 +109,49 @@ class Layer:
         return "/* " + "\n * ".join(lines) + " */"
 
 
-def build_layers(graph: Graph, schedule: Schedule, memory: MemoryPlan, pool: ConstantPool) -> tuple[Layer, ...]:
-    """Every node in execution order; their constants go into ``pool``."""
+def build_layers(
+    graph: Graph, schedule: Schedule, memory: MemoryPlan, pool: ConstantPool, branches: Branches | None = None
+) -> tuple[Layer, ...]:
+    """Every node in execution order; their constants go into ``pool``.
+
+    Args:
+        graph: that of all classes, where there are ``branches``.
+    """
     layers: list[Layer] = []
     segment = -1
-    for stage, places in zip(schedule.stages, memory.stages, strict=True):
+    for position, (stage, places) in enumerate(zip(schedule.stages, memory.stages, strict=True)):
         segment += stage.patches is not None
+        classes = patch_classes(branches, schedule, position)
         for index in range(stage.start, stage.end):
             where = f"patch by patch in segment {segment}" if stage.patches else _places(graph, places, index)
-            layers.append(_layer(graph, stage, places, pool, index, where))
+            layers.append(_layer(graph, stage, places, pool, index, where, classes))
     return tuple(layers)
 
 
-def _layer(graph: Graph, stage: Stage, memory: StageMemory, pool: ConstantPool, index: int, where: str) -> Layer:
+def _layer(
+    graph: Graph,
+    stage: Stage,
+    memory: StageMemory,
+    pool: ConstantPool,
+    index: int,
+    where: str,
+    classes: PatchClasses | None,
+) -> Layer:
     node = graph.nodes[index]
     spec = TABLE[node.op]
-    kernel_calls = spec.emit(prepare_node(graph, node))
+    graphs = classes.graphs if classes else (graph,)
+    kernel_calls = [node_calls(each, node, memory, in_patches=stage.patches is not None) for each in graphs]
     known = len(pool.constants)
     calls = []
-    for position, kernel_call in enumerate(kernel_calls):
-        label = f"{index:02d}" if len(kernel_calls) == 1 else f"{index:02d}_{position}"
-        calls.append(_call(graph, pool, node, kernel_call, label))
+    for position, alike in enumerate(zip(*kernel_calls, strict=True)):
+        label = f"{index:02d}" if len(kernel_calls[0]) == 1 else f"{index:02d}_{position}"
+        calls.append(_call(graph, pool, node, alike, label, classes))
     return Layer(
         index=index,
         node=node,
         title=f"{index:02d} {node.op} {comment(node.name)}",
-        facts=_facts(graph, node, spec),
-        places=where if calls else "a view of the same bytes: nothing to compute",
+        facts=_facts(graph, node, spec, graphs),
+        places=where if calls else _why_nothing(spec),
         macs=stage_macs(graph, stage, node),
         constants=tuple(pool.constants[known:]),
         calls=tuple(calls),
@@ -124,6 +159,41 @@ def _layer(graph: Graph, stage: Stage, memory: StageMemory, pool: ConstantPool, 
         output_bytes=graph.tensors[node.output].bytes,
         scratch_offset=memory.scratch.get(node.name),
     )
+
+
+def node_calls(
+    graph: Graph, node: Node, memory: StageMemory | None = None, *, in_patches: bool = False
+) -> tuple[KernelCall, ...]:
+    """The kernel calls of a node, less what need not be done.
+
+    Args:
+        memory: of its stage: what lies in its place already is not copied.
+        in_patches: the stage runs patch by patch: its views are left out, what follows them reads the map before them.
+    """
+    spec = TABLE[node.op]
+    if in_patches and spec.is_view:
+        return ()
+    calls = spec.emit(prepare_node(graph, node))
+    if memory is None or not memory.joined:
+        return calls
+    return tuple(
+        call
+        for call in calls
+        if not any(memory.joined.get(name) == node.output for name in read_maps(graph, node, call))
+    )
+
+
+def read_maps(graph: Graph, node: Node, call: KernelCall) -> Iterator[str]:
+    """Feature maps among a call's arguments."""
+    names = (node.inputs[argument] for argument in call.arguments if isinstance(argument, int))
+    return (name for name in names if not graph.tensors[name].is_constant)
+
+
+def _why_nothing(spec: OpSpec) -> str:
+    """Why a node has no kernel call."""
+    if spec.is_view:
+        return "a view of the same bytes: nothing to compute"
+    return "its inputs were written into their places: nothing to copy"
 
 
 def stage_macs(graph: Graph, stage: Stage, node: Node) -> int:
@@ -150,7 +220,8 @@ def _facts(graph: Graph, node: Node, spec: OpSpec) -> tuple[str, ...]:
     facts = [" + ".join(map(_dimensions, maps)) + " -> " + _dimensions(graph.tensors[node.output])]
     if spec.weight_axis is not None:
         weights = graph.tensors[node.inputs[1]]
-        facts.append(f"weights s8 per {'tensor' if weights.quant.axis is None else 'channel'}")
+        scales = "tensor" if weights.quant.axis is None else "channel"
+        facts.append(f"weights {_SHORT_TYPES[weights.dtype]} per {scales}")
     macs = _macs(graph, node)
     if macs:
         facts.append(f"{macs / 1e6:.2f} MMAC" if macs >= 10_000 else f"{macs:,} MAC")

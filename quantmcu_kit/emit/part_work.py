@@ -103,7 +103,7 @@ def _lookup(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Wo
 
 
 def _concatenation(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
-    runs, size = row[0] * column[0], k.row_bytes
+    runs, size = row[0] * column[0], k.row
     if size >= k.channels:  # joined along rows or columns
         runs, size = row[0], column[0] * k.channels
     if k.table is not None:

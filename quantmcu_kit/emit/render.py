@@ -345,12 +345,14 @@ def _segment_entry(segment: Segment) -> manifests.SegmentEntry:
 
 
 def _layer_entry(library: Library, layer: Layer) -> manifests.LayerEntry:
+    output = library.graph.tensors[layer.node.output]
     return manifests.LayerEntry(
         index=layer.index,
         op=layer.node.op,
         name=layer.node.name,
         kernels=tuple(call.kernel for call in layer.calls),
-        shape=library.graph.tensors[layer.node.output].shape,
+        shape=output.shape,
+        bits=output.dtype.bits,
         macs=layer.macs,
         weights_bytes=layer.weights_bytes,
         arena_offset=layer.output_offset,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -13,10 +13,11 @@ from quantmcu_kit.errors import EXIT_ENVIRONMENT, QmkitError
 RUNTIME = "quantmcu"  # folder of the runtime, beside its configuration header
 CONFIG = "quantmcu_config.h"
 NAMESPACE = "quantmcu/namespace.h"  # the one file that a generated library replaces
-_PACKING = ("pack", "matvec_packed")  # primitives that only maps and weights below 8 bits need
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _DEFINITION = re.compile(r"^(?!static\b|typedef\b|#)[a-z][\w *]*?\b(qmcu_\w+)\([^;{]*\)\s*\{", re.MULTILINE)
+_INLINE = re.compile(r"^static inline [^;{]*?\b(qmcu_\w+)\([^;{]*\)\n\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+_IF_PACKED = re.compile(r"^#if QMCU_PACKED\n(.*?)(?:^#else\n(.*?))?^#endif\n", re.MULTILINE | re.DOTALL)
 _IDENTIFIER = re.compile(r"\bqmcu_\w+")
 
 
@@ -69,24 +70,43 @@ def _included(path: str, text: str) -> list[str]:
     return found
 
 
+def _inline_calls(sources: Mapping[str, str], has_packed: bool) -> dict[str, set[str]]:
+    """What each inline function of a header mentions."""
+    found: dict[str, set[str]] = {}
+    for path, text in sources.items():
+        if path.endswith(".h"):
+            code = _IF_PACKED.sub(r"\1" if has_packed else r"\2", _COMMENT.sub("", text))
+            found |= {name: set(_IDENTIFIER.findall(body)) for name, body in _INLINE.findall(code)}
+    return found
+
+
+def _mentioned(text: str, inline_calls: Mapping[str, set[str]]) -> set[str]:
+    """Identifiers in a source and in the inline functions that it calls."""
+    found: set[str] = set()
+    pending = set(_IDENTIFIER.findall(_COMMENT.sub("", text)))
+    while pending:
+        name = pending.pop()
+        found.add(name)
+        pending |= inline_calls.get(name, set()) - found
+    return found
+
+
 def needed_files(kernels: Iterable[str], *, has_patches: bool = False, has_packed: bool = False) -> dict[str, str]:
     """Runtime files for these kernels by path under ``src``: their sources, what these call, and every header read.
 
     With ``has_patches``, those of segments too; with ``has_packed``, what reads and writes values of 4 and 2 bits.
 
-    A source is needed when a needed source mentions a function that it defines: ``qmcu_foo`` is defined by the file
-    with ``qmcu_foo`` or, for a primitive, ``qmcu_foo__ref``.
+    A source is needed when a needed source, or an inline function that it calls, mentions a function that it defines:
+    ``qmcu_foo`` is defined by the file with ``qmcu_foo`` or, for a primitive, ``qmcu_foo__ref``.
     """
     sources = _sources()
     definer = {
         symbol: path for path, text in sources.items() if path.endswith(".c") for symbol in defined_symbols(text)
     }
+    inline_calls = _inline_calls(sources, has_packed)
     pending = [f"{RUNTIME}/kernels/{kernel}.c" for kernel in sorted(set(kernels))]
     if has_patches:
         pending.append(f"{RUNTIME}/core/patch.c")
-    packing = {f"{RUNTIME}/primitives/{stem}_ref.c" for stem in _PACKING}
-    if has_packed:
-        pending += sorted(packing)
     needed: set[str] = {CONFIG, NAMESPACE} if pending else set()
     while pending:
         path = pending.pop()
@@ -96,8 +116,7 @@ def needed_files(kernels: Iterable[str], *, has_patches: bool = False, has_packe
         text = sources[path]
         pending += _included(path, text)
         if path.endswith(".c"):
-            mentioned = set(_IDENTIFIER.findall(_COMMENT.sub("", text)))
+            mentioned = _mentioned(text, inline_calls)
             names = {name for mention in mentioned for name in (mention, f"{mention}__ref")}
-            called = {definer[name] for name in names if name in definer}
-            pending += sorted(path for path in called if has_packed or path not in packing)
+            pending += sorted({definer[name] for name in names if name in definer})
     return {path: sources[path] for path in sorted(needed)}

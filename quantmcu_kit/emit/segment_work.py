@@ -68,8 +68,8 @@ def slid_work(graph: Graph, patches: Patches, entry: PatchedMap) -> Work:
     if not patches.mode.keeps_columns:
         return work
     work["slides"] = patches.row_steps * (patches.column_steps - 1)
-    channels = graph.tensors[entry.tensor].shape[3]
-    row_bytes = entry.held.w * channels
+    pixel_bytes = graph.tensors[entry.tensor].pixel_bytes
+    row_bytes = entry.held.w * pixel_bytes
     held = [np.arange(span.end - span.first) * row_bytes for span in entry.rows]
     rows = np.concatenate(held)
     for before, span in zip(entry.columns, entry.columns[1:], strict=False):
@@ -77,7 +77,7 @@ def slid_work(graph: Graph, patches: Patches, entry: PatchedMap) -> Work:
         if 0 < by < entry.held.w:
             work += total_of(
                 {"slid_rows": len(rows)},
-                copies((entry.held.w - by) * channels, places(rows + by * channels, rows)),
+                copies((entry.held.w - by) * pixel_bytes, places(rows + by * pixel_bytes, rows)),
             )
     return work
 
@@ -113,11 +113,11 @@ def _kept_rows(
     """
     if columns[0] >= columns[1]:
         return {}
-    _, _, width, channels = graph.tensors[entry.tensor].shape
+    width, pixel_bytes = graph.tensors[entry.tensor].shape[2], graph.tensors[entry.tensor].pixel_bytes
     tiles = [(np.arange(start, end) - first) * entry.held.w + column for first, start, end in steps]
     kept = [(np.arange(start, end) % entry.kept_rows) * width + columns[0] for _, start, end in steps]
-    at = places(np.concatenate(kept) * channels, np.concatenate(tiles) * channels)
-    return total_of({"kept_rows": int(at.sum())}, copies((columns[1] - columns[0]) * channels, at))
+    at = places(np.concatenate(kept) * pixel_bytes, np.concatenate(tiles) * pixel_bytes)
+    return total_of({"kept_rows": int(at.sum())}, copies((columns[1] - columns[0]) * pixel_bytes, at))
 
 
 def moves_work(graph: Graph, schedule: Schedule, plan: MemoryPlan) -> Work:

@@ -128,13 +128,15 @@ class Segment:
         return tuple(self._map_row(index, entry) for index, entry in enumerate(self.patches.maps))
 
     def _map_row(self, index: int, entry: PatchedMap) -> str:
-        _, height, width, channels = self.graph.tensors[entry.tensor].shape
+        tensor = self.graph.tensors[entry.tensor]
+        _, height, width, channels = tensor.shape
         tile, kept = self.memory.offsets[entry.tensor], self.memory.kept.get(entry.tensor, 0)
         held = entry.held
         what = "all of" if (held.h, held.w) == (height, width) else f"{held.h}x{held.w} of"
-        fields = f"{{{tile}, {kept}, {held.h}, {held.w}, {width}, {channels}, {entry.kept_rows}}},"
+        of_map = f"{width}, {channels}, {tensor.pixel_bytes}"
+        fields = f"{{{tile}, {kept}, {held.h}, {held.w}, {of_map}, {entry.kept_rows}}},"
         rows = f", {entry.kept_rows} rows kept" if entry.kept_rows else ""
-        return f"{fields:<44} /* {index}: {what} {height}x{width}x{channels}{rows} */"
+        return f"{fields:<48} /* {index}: {what} {height}x{width}x{channels}{rows} */"
 
     @property
     def row_spans(self) -> tuple[str, ...]:
@@ -297,23 +299,19 @@ def _whole_statements(layers: Sequence[Layer], memory: StageMemory) -> tuple[str
     width = max((len(lines[-1]) for _, lines in statements if lines), default=0)
     result: list[str] = []
     for layer, lines in statements:
-        is_map = layer.calls and layer.node.output not in memory.pixel_bytes
-        trace = f" TRACE({layer.index}, {address(memory, layer.node.output)}, {layer.output_bytes});" if is_map else ""
+        output = layer.node.output
+        is_map = (layer.calls or output in memory.joined.values()) and output not in memory.pixel_bytes
+        trace = f" TRACE({layer.index}, {address(memory, output)}, {layer.output_bytes});" if is_map else ""
         last = [f"{lines[-1]:<{width}}{trace}".rstrip()] if lines else [trace.lstrip()] if trace else []
         result += [*lines[:-1], *last]
     return tuple(result)
 
 
 def _layer_statements(layer: Layer, memory: StageMemory) -> list[str]:
-    """The calls of a layer, less the copies of what was written in place."""
-    output = layer.node.output
-    if output in memory.pixel_bytes:
+    """The calls of a layer."""
+    if layer.node.output in memory.pixel_bytes:
         return _slice_statements(layer, memory)
-    return [
-        _statement(call, layer, memory)
-        for call in layer.calls
-        if not any(memory.joined.get(operand.name) == output for operand in call.operands)
-    ]
+    return [_statement(call, layer, memory) for call in layer.calls]
 
 
 def _slice_statements(layer: Layer, memory: StageMemory) -> list[str]:

@@ -19,7 +19,7 @@ Work = Mapping[str, float]  # how often, by what is done
 CHANNEL_BLOCK = 32  # QMCU_CHANNEL_BLOCK of quantmcu_config.h: accumulators taken together
 _ROWS_TOGETHER = 4  # of matvec_s8_ref.c
 _TAPS_TOGETHER = 3  # of depthwise_s8_ref.c
-_POINTERS = 8  # TAPS of depthwise_conv_2d.c
+_POINTERS, _PACKED_POINTERS = 8, 3  # TAPS of depthwise_conv_2d.c
 WORD, _COPY_BLOCK = 4, 16  # bytes: what memory functions move at a time
 
 
@@ -193,7 +193,8 @@ def _depthwise_conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
     if k.multiplier != 1:
         products = pixels * channels * taps
         return work | {"spread": products, "spread_inputs": products / k.multiplier}
-    pieces = [min(_POINTERS, k.kernel.w - first) for first in range(0, k.kernel.w, _POINTERS)]
+    pointers = _PACKED_POINTERS if min(k.input.bits, k.weight_bits, k.out.bits) < 8 else _POINTERS
+    pieces = [min(pointers, k.kernel.w - first) for first in range(0, k.kernel.w, pointers)]
     triples = k.kernel.h * sum(piece // _TAPS_TOGETHER for piece in pieces)
     singles = k.kernel.h * sum(piece % _TAPS_TOGETHER for piece in pieces)
     work |= {
@@ -266,9 +267,9 @@ def _softmax(k: SimpleNamespace, call: KernelCall) -> Work:
 
 def _concatenation(k: SimpleNamespace, call: KernelCall) -> Work:
     if k.table is not None:
-        return {"rows": k.rows, "looked_up": k.rows * k.row_bytes}
+        return {"rows": k.rows, "looked_up": k.rows * k.row}
     first = places(np.zeros(1, np.int64), np.array([k.out_offset]))
-    return total_of({"rows": k.rows}, copies(k.row_bytes, each(first, steps(k.rows, k.row_bytes, k.out_row_bytes))))
+    return total_of({"rows": k.rows}, copies(k.row, each(first, steps(k.rows, k.row, k.out_row))))
 
 
 def _pad(k: SimpleNamespace, call: KernelCall) -> Work:
@@ -283,6 +284,14 @@ def _pad(k: SimpleNamespace, call: KernelCall) -> Work:
         fills(k.out.h * k.out.w * k.out.c, steps(1, 0, 0)),
         copies(run, each(rows, steps(runs, run, k.out.c))),
     )
+
+
+def _reshape(k: SimpleNamespace, call: KernelCall) -> Work:
+    runs = sum(
+        k.count // channels for channels, bits in ((k.in_channels, k.in_bits), (k.out_channels, k.out_bits)) if bits < 8
+    )
+    unpacked, packed = (k.count if bits < 8 else 0 for bits in (k.in_bits, k.out_bits))
+    return {"blocks": _blocks(k.count), "runs": runs, "outputs": k.count, "unpacked": unpacked, "packed": packed}
 
 
 def _resize_nearest_neighbor(k: SimpleNamespace, call: KernelCall) -> Work:
@@ -317,6 +326,7 @@ KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Work]] = {
     "mean": _mean,
     "mul": _rows_of_values,
     "pad": _pad,
+    "reshape": _reshape,
     "resize_nearest_neighbor": _resize_nearest_neighbor,
     "softmax": _softmax,
     "transpose": _transpose,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from quantmcu_kit.ir.types import DType, Quant
-from quantmcu_kit.numerics.packing import packed_bytes
+from quantmcu_kit.numerics.packing import packed_bytes, weight_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +45,18 @@ class Tensor:
 
     @property
     def bytes(self) -> int:
-        """Bytes that the elements take in memory; below 8 bits each run of the last axis begins in its own byte."""
+        """Bytes that the elements take in memory; below 8 bits each run begins in a byte of its own."""
         if not self.dtype.is_packed:
             return self.elements * self.dtype.numpy.itemsize
+        has_rows = self.quant is not None and self.quant.axis == 0  # of output channels
+        rows, run = weight_rows(self.shape or (1,), 0 if has_rows else -1)
+        return rows * packed_bytes(run, self.dtype.bits)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of one run of a feature map: of a pixel's channels, or of a whole vector."""
         run = self.shape[-1] if self.shape else 1
-        return math.prod(self.shape[:-1]) * packed_bytes(run, self.dtype.bits)
+        return packed_bytes(run, self.dtype.bits) if self.dtype.is_packed else run * self.dtype.numpy.itemsize
 
 
 @dataclass(frozen=True)

@@ -33,22 +33,47 @@ class PortEntry:
 
 @dataclass(frozen=True)
 class LayerEntry:
-    """A node of the network; offsets and sizes in bytes. ``kernels`` is empty for a view."""
+    """A node of the network; offsets and sizes in bytes, ``bits`` of one value of its output. ``kernels`` is empty for
+    a view.
+
+    Attributes:
+        class_bits: the same by branch class, in the segment's order; empty where all patches are alike.
+    """
 
     index: int
     op: str
     name: str
     kernels: tuple[str, ...]
     shape: tuple[int, ...]
+    bits: int
     macs: int
     weights_bytes: int
     arena_offset: int
     scratch_offset: int | None
+    class_bits: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClassesEntry:
+    """Branch classes of a segment's patches.
+
+    Attributes:
+        names: in the order of their numbers in C.
+        of_patch: the class of each patch, row by row; None where the picture decides.
+        limit: mean score of a patch's values beyond which it is of the first class; None where the position decides.
+        scores: entries of the table of scores, 0 where there is none.
+    """
+
+    names: tuple[str, ...]
+    of_patch: tuple[tuple[str, ...], ...] | None
+    limit: int | None
+    scores: int
 
 
 @dataclass(frozen=True)
 class SegmentEntry:
-    """Layers [start, end) that run patch by patch: rows and columns of patches, what is kept between them, and maps."""
+    """Layers [start, end) that run patch by patch: rows and columns of patches, what is kept between them, maps, and
+    branch classes where there are any."""
 
     start: int
     end: int
@@ -56,6 +81,7 @@ class SegmentEntry:
     columns: int
     halo: HaloMode
     maps: int
+    classes: ClassesEntry | None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ ARENA_ALIGNMENT = 16
 TILE_ALIGNMENT = 4  # of blocks within a patched stage: there are many, and small ones
 
 WHOLE = "whole"  # the branch class of layers that run on whole feature maps
+OUTLIER = "outlier"  # of patches whose feature maps all stay at 8 bits
+MIXED = "mixed"  # of patches whose feature maps have the widths that the search finds
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from quantmcu_kit.ir.graph import Graph, Node
+from quantmcu_kit.ir.graph import Graph, Node, Tensor
 from quantmcu_kit.ir.schedule import Stage
-from quantmcu_kit.ops.interpret import prepare_node
+from quantmcu_kit.ops.interpret import is_alias, prepare_node
 from quantmcu_kit.ops.table import TABLE
 
 
@@ -34,26 +35,40 @@ def find_homes(graph: Graph, stage: Stage, fixed: frozenset[str]) -> Mapping[str
     """
     homes: dict[str, Home] = {}
     for node in reversed(graph.nodes[stage.start : stage.end]):
-        spec = TABLE[node.op]
         if node.op == "CONCATENATION":
             homes |= _parts(graph, node, fixed)
-        elif spec.is_view and node.output in homes and _is_free(graph, node.inputs[0], fixed):
+        elif node.output in homes and _is_free(graph, node.inputs[0], fixed) and is_alias(graph, node):
             homes[node.inputs[0]] = homes[node.output]
     return {name: home for name, home in homes.items() if home.whole not in homes}
 
 
 def _parts(graph: Graph, node: Node, fixed: frozenset[str]) -> dict[str, Home]:
     """The inputs of one concatenation that need no copy."""
-    params = prepare_node(graph, node)
+    output, axis = graph.tensors[node.output], node.attrs.axis
+    is_consecutive = math.prod(output.shape[:axis]) == 1
     homes = {}
-    for name, part in zip(node.inputs, params.parts, strict=True):
-        if part.table is not None or node.inputs.count(name) > 1 or not _is_free(graph, name, fixed):
+    first = 0  # of the input, along the axis
+    for name, part in zip(node.inputs, prepare_node(graph, node).parts, strict=True):
+        end = first + graph.tensors[name].shape[axis]
+        offset = _offset(output, axis, first, end)
+        first = end
+        keeps_values = part.table is None and graph.tensors[name].dtype is output.dtype
+        if not keeps_values or offset is None or node.inputs.count(name) > 1 or not _is_free(graph, name, fixed):
             continue
-        if params.rows == 1:
-            homes[name] = Home(node.output, part.offset, None)
-        elif _is_strided(graph, name, params.axis):
-            homes[name] = Home(node.output, part.offset, params.row_bytes)
+        if is_consecutive:
+            homes[name] = Home(node.output, offset, None)
+        elif _is_strided(graph, name, axis):
+            homes[name] = Home(node.output, offset, output.pixel_bytes)
     return homes
+
+
+def _offset(output: Tensor, axis: int, first: int, end: int) -> int | None:
+    """The byte where [first, end) along an axis begin; None where they share a byte with their neighbours."""
+    shape, bits = output.shape, output.dtype.bits
+    if axis < len(shape) - 1:
+        return first * math.prod(shape[axis + 1 : -1]) * output.pixel_bytes
+    begins, ends = first * bits % 8 == 0, end * bits % 8 == 0 or end == shape[axis]
+    return first * bits // 8 if begins and ends else None
 
 
 def _is_free(graph: Graph, name: str | None, fixed: frozenset[str]) -> bool:

@@ -10,7 +10,7 @@ from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.plans import Lifetime
 from quantmcu_kit.ir.schedule import Schedule, Stage
 from quantmcu_kit.memory.join import Home, find_homes
-from quantmcu_kit.ops.interpret import scratch_bytes
+from quantmcu_kit.ops.interpret import is_alias, scratch_bytes
 from quantmcu_kit.ops.table import TABLE
 
 
@@ -107,15 +107,14 @@ class _Builder:
 
     def shared_block(self, node: Node, step: int) -> int | None:
         """The block that the node's output takes over, None where it needs one of its own."""
-        spec = TABLE[node.op]
         if self.whole_of(node.output) in self.block_of:
             return self.block_of[self.whole_of(node.output)]
         if node.output in self.homes:
             return None
         sources = self.graph.activation_inputs(node)
-        if spec.is_view:
+        if is_alias(self.graph, node):
             return self.block_of[sources[0]]
-        if not spec.in_place:
+        if not TABLE[node.op].in_place:
             return None
         # A view's readers count as readers of its block, so last == step means that nobody needs these bytes again.
         size = self.graph.tensors[node.output].bytes

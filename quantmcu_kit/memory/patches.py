@@ -36,12 +36,12 @@ def _blocks(graph: Graph, stage: Stage, patches: Patches) -> Iterator[Lifetime]:
         if entry.tensor in resident:
             continue
         tensor = graph.tensors[entry.tensor]
-        tile = entry.held.h * entry.held.w * tensor.shape[3]
+        tile = entry.held.h * entry.held.w * tensor.pixel_bytes
         life = (first, last) if entry.stays else (entry.first_node, entry.last_node)
         yield Lifetime(entry.tensor, tile, *life)
         if entry.kept_rows:
-            row = tensor.elements // tensor.shape[1]
-            yield Lifetime(kept_of(entry.tensor), entry.kept_rows * row, first, last)
+            row_bytes = tensor.shape[2] * tensor.pixel_bytes
+            yield Lifetime(kept_of(entry.tensor), entry.kept_rows * row_bytes, first, last)
     if patches.accumulates:
         yield Lifetime(SUMS, sum_bytes(graph, graph.nodes[last]), first, last)
     tiled = {entry.tensor for entry in patches.maps}

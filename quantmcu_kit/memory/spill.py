@@ -45,8 +45,10 @@ def _accesses(graph: Graph, maps: Mapping[str, int]) -> dict[int, float]:
     """Bytes written and read over a run, per block of maps."""
     accesses = {index: 0.0 for index in maps.values()}
     for name, index in maps.items():
-        accesses[index] += graph.tensors[name].elements
+        tensor = graph.tensors[name]
+        values_per_byte = tensor.elements / tensor.bytes
+        accesses[index] += tensor.bytes
         for node in graph.consumers(name):
             cost = TABLE[node.op].cost(node.attrs, graph.input_tensors(node), graph.tensors[node.output])
-            accesses[index] += max(cost.macs / _CHANNELS_TOGETHER, graph.tensors[name].elements)
+            accesses[index] += max(cost.macs / _CHANNELS_TOGETHER / values_per_byte, tensor.bytes)
     return accesses

@@ -1,14 +1,14 @@
 """Elements of 4 and 2 bits in bytes: the layout of feature maps and weights in the generated library.
 
-The last axis of an array is a run: the channels of a pixel of a map [h, w, channels]; the input channels of one tap of
-CONV_2D weights [out, kernel_h, kernel_w, in]; the output channels of one tap of DEPTHWISE_CONV_2D weights [1, kernel_h,
-kernel_w, out]; a row of FULLY_CONNECTED weights [out, in].
+A run is what begins in a byte of its own: the channels of a pixel of a map [h, w, channels], which are the last axis of
+any map; the row of an output channel of CONV_2D weights [out, kernel_h · kernel_w · in] and of FULLY_CONNECTED weights
+[out, in]; the output channels of a tap of DEPTHWISE_CONV_2D weights [kernel_h · kernel_w, out].
 
-- Runs follow one another in the array's order. Each begins in a byte of its own and takes ceil(count · bits / 8) bytes.
+- Runs follow one another in the array's order. Each takes ceil(count · bits / 8) bytes.
 - Element i of a run is ``(byte[i · bits // 8] >> (i · bits % 8)) & (2^bits - 1)``: low bits first.
 - Unsigned elements (maps) are stored as they are, signed ones (weights) in two's complement: value
   ``(field ^ 2^(bits-1)) - 2^(bits-1)``.
-- The bits that are left in a run's last byte are zero.
+- The bits that are left in a run's last byte are zero in constants, and undefined in maps.
 
 Hence elements 4k, 4k + 1, 4k + 2, 4k + 3 of a run lie in whole bytes of their own (byte k for 2 bits; bytes 2k and
 2k + 1 for 4 bits), and a kernel may read or write a part of a run that begins at any multiple of 4 without touching its
@@ -18,6 +18,8 @@ channels (of 2 for 4 bits).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 WIDTHS = (4, 2)  # bits of packed elements; wider ones are stored as they are
@@ -26,6 +28,12 @@ WIDTHS = (4, 2)  # bits of packed elements; wider ones are stored as they are
 def packed_bytes(count: int, bits: int) -> int:
     """Bytes of a run of ``count`` elements."""
     return -(-count * bits // 8)
+
+
+def weight_rows(shape: tuple[int, ...], channel_axis: int) -> tuple[int, int]:
+    """(runs, elements of a run) of weights whose output channels are the first or the last axis of ``shape``."""
+    rows, *taps = shape if channel_axis == 0 else (math.prod(shape[:-1]), shape[-1])
+    return rows, math.prod(taps)
 
 
 def pack(values: np.ndarray, bits: int) -> np.ndarray:

@@ -70,7 +70,6 @@ class Params:
     low: int
     high: int
     scalar: Scalar | None
-    dtypes: tuple[DType, DType, DType]
 
 
 def prepare(sign: int, attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
@@ -93,7 +92,6 @@ def prepare(sign: int, attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
         low,
         high,
         constant_scalar(inputs),
-        tuple(tensor.dtype for tensor in (*inputs, output)),
     )
 
 
@@ -101,7 +99,7 @@ def int_ref(params: Params, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Operands that broadcast to one another -> the output, exact."""
     total = params.a.scaled()[a.view(np.uint8)] + params.sign * params.b.scaled()[b.view(np.uint8)]
     y = multiply_by_quantized_multiplier(total, params.multiplier, params.shift) + params.zero_point
-    return np.clip(y, params.low, params.high).astype(params.dtypes[-1].numpy)
+    return np.clip(y, params.low, params.high).astype(params.layout.dtypes[-1].numpy)
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:

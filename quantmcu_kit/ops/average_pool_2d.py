@@ -7,6 +7,7 @@ values is requantized by the rule of MEAN, with a multiplier for each number of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +52,13 @@ class Rescale:
     """y = out_zero + round(Σ(x - in_zero) · multiplier · 2^(shift - 31)).
 
     Attributes:
+        by_count: multiplier and shift by the number of pixels in a window.
         multiplier, shift: int64 [h', w', 1], as the windows' pixels are counted.
     """
 
     in_zero: int
     out_zero: int
+    by_count: Mapping[int, tuple[int, int]]
     multiplier: np.ndarray
     shift: np.ndarray
 
@@ -63,6 +66,11 @@ class Rescale:
         """Means, not clamped, of ``sums`` of ``counts`` values."""
         centred = sums - self.in_zero * counts
         return multiply_by_quantized_multiplier(centred, self.multiplier, self.shift) + self.out_zero
+
+    @property
+    def scales(self) -> np.ndarray:
+        """int32 [numbers of pixels, 3]: the number, multiplier, shift; full windows, the most frequent ones, first."""
+        return np.array([(count, *self.by_count[count]) for count in sorted(self.by_count, reverse=True)], np.int32)
 
 
 def decode(operator: Operator, inputs: Inputs, outputs: tuple[Tensor, ...]) -> Attrs:
@@ -99,7 +107,7 @@ def _rescale(pool: Pool, x: Tensor, output: Tensor) -> Rescale | None:
     by_count = {int(count): divided_multiplier(ratio, int(count)) for count in np.unique(counts)}
     multiplier, shift = (np.vectorize(lambda n, i=i: by_count[n][i], otypes=[np.int64])(counts) for i in (0, 1))
     check_accumulator(map_span(x.dtype) * counts, shift, output)
-    return Rescale(x.quant.z, output.quant.z, multiplier, shift)
+    return Rescale(x.quant.z, output.quant.z, by_count, multiplier, shift)
 
 
 def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
@@ -124,7 +132,17 @@ def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_average_pool_2d``."""
-    return (KernelCall("average_pool_2d", (*params.pooling.fields(), ("offset", params.offset))),)
+    rules, rescale = params.pooling, params.rescale
+    fields = (
+        *rules.fields(),
+        ("low", rules.low),
+        ("high", rules.high),
+        ("offset", params.offset),
+        ("scales", rescale and rescale.scales),
+        ("in_zero", rescale.in_zero if rescale else 0),
+        ("out_zero", rescale.out_zero if rescale else 0),
+    )
+    return (KernelCall("average_pool_2d", fields),)
 
 
 SPEC = OpSpec(

@@ -10,10 +10,9 @@ import numpy as np
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.types import Activation
+from quantmcu_kit.ir.types import Activation, DType
 from quantmcu_kit.ops import lookup
 from quantmcu_kit.ops.geometry import decode_activation
-from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, Shape
 
 
@@ -26,12 +25,21 @@ class Attrs:
 
 @dataclass(frozen=True)
 class Layout:
-    """The output as rows × columns elements; an operand moves on by its stride per row (0: it is used again)."""
+    """The output as rows × columns elements; an operand moves on by its stride per row (0: it is used again).
+
+    Attributes:
+        channels: values of a pixel.
+        dtypes: of the operands and the output.
+        bits: in which the C holds them; constants lie in whole bytes.
+    """
 
     rows: int
     columns: int
     a_stride: int
     b_stride: int
+    channels: int
+    dtypes: tuple[DType, DType, DType]
+    bits: tuple[int, int, int]
 
     @property
     def fields(self) -> tuple[tuple[str, int], ...]:
@@ -41,6 +49,8 @@ class Layout:
             ("columns", self.columns),
             ("a_stride", self.a_stride),
             ("b_stride", self.b_stride),
+            ("channels", self.channels),
+            *zip(("a_bits", "b_bits", "out_bits"), self.bits, strict=True),
         )
 
 
@@ -83,10 +93,13 @@ def layout(inputs: Inputs, output: Tensor) -> Layout:
     """How a kernel walks over operands that satisfy :func:`broadcast_is_simple`."""
     a, b = inputs
     smaller = min(a.elements, b.elements)
+    dtypes = (a.dtype, b.dtype, output.dtype)
+    bits = tuple(8 if tensor.is_constant else tensor.dtype.bits for tensor in (a, b, output))
+    maps = (output.shape[-1], dtypes, bits)
     if smaller == output.elements:
-        return Layout(1, smaller, 0, 0)
+        return Layout(1, smaller, 0, 0, *maps)
     strides = (0 if operand.elements == smaller else smaller for operand in (a, b))
-    return Layout(output.elements // smaller, smaller, *strides)
+    return Layout(output.elements // smaller, smaller, *strides, *maps)
 
 
 def constant_scalar(inputs: Inputs) -> Scalar | None:
@@ -100,20 +113,21 @@ def constant_scalar(inputs: Inputs) -> Scalar | None:
 def kernel_calls(
     kernel: str, int_ref: Callable[..., np.ndarray], params: Any, scaling: tuple[tuple[str, Any], ...]
 ) -> tuple[KernelCall, ...]:
-    """At 8 bits: one ``qmcu_<kernel>``, or a table of ``int_ref``'s results where one operand is a constant scalar.
+    """One ``qmcu_<kernel>``, or a table of ``int_ref``'s results where one operand is a constant scalar.
 
     Args:
-        params: the operator's parameters, with ``layout``, ``scalar`` and ``dtypes`` (operands and output).
+        params: the operator's parameters, with ``layout`` and ``scalar``.
         scaling: the C struct ``qmcu_<kernel>_scaling_t``.
     """
-    refuse_packed(kernel.upper(), *params.dtypes)
     scalar, walk = params.scalar, params.layout
     if scalar is None:
         return (KernelCall(kernel, (*walk.fields, ("scaling", scaling)), (0, 1)),)
-    value = np.int8(scalar.value)
-    operands = (value, lookup.INPUTS) if scalar.position == 0 else (lookup.INPUTS, value)
-    table = int_ref(params, *operands)
-    return (lookup.table_call(table, walk.rows * walk.columns, argument=1 - scalar.position),)
+    argument = 1 - scalar.position
+    in_dtype, constant_dtype = walk.dtypes[argument], walk.dtypes[scalar.position]
+    value, values = constant_dtype.numpy.type(scalar.value), lookup.inputs_of(in_dtype)
+    table = int_ref(params, *((value, values) if scalar.position == 0 else (values, value)))
+    by_value = lookup.Params(table, walk.rows * walk.columns, walk.channels, in_dtype, walk.dtypes[-1])
+    return (lookup.table_call(by_value, argument),)
 
 
 def broadcast_is_simple(attrs: Attrs, a: Tensor, b: Tensor) -> bool:

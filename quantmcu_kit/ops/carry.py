@@ -8,8 +8,7 @@ import numpy as np
 
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import DType
-from quantmcu_kit.ops.lookup import requantize_table
-from quantmcu_kit.ops.packed import refuse_packed
+from quantmcu_kit.ops.lookup import c_table, requantize_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +27,15 @@ class Carry:
         """The input's values as the output has them."""
         return x if self.table is None else self.table[x.view(np.uint8)]
 
-    def refuse_packed(self, op: str) -> None:
-        """Raise ``unsupported-precision`` where either has less than 8 bits."""
-        refuse_packed(op, self.in_dtype, self.out_dtype)
+    @property
+    def table_field(self) -> tuple[str, np.ndarray | None]:
+        """The field ``table`` of a kernel's struct."""
+        return ("table", c_table(self.table))
+
+    @property
+    def bits_fields(self) -> tuple[tuple[str, int], ...]:
+        """The fields ``in_bits`` and ``out_bits``, for structs without shapes."""
+        return (("in_bits", self.in_dtype.bits), ("out_bits", self.out_dtype.bits))
 
 
 def carry(x: Tensor, output: Tensor) -> Carry:

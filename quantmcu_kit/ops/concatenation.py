@@ -20,8 +20,7 @@ from quantmcu_kit.numerics.fixedpoint import round_half_away
 from quantmcu_kit.ops.carry import carry
 from quantmcu_kit.ops.geometry import decode_activation
 from quantmcu_kit.ops.halo import Regions, map_size
-from quantmcu_kit.ops.lookup import INPUTS, check_ratio
-from quantmcu_kit.ops.packed import refuse_packed
+from quantmcu_kit.ops.lookup import INPUTS, c_table, check_ratio
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape, elementwise_cost
 
 _TO_UINT8 = 128
@@ -40,27 +39,30 @@ class Part:
     """One input.
 
     Attributes:
-        row_bytes: consecutive bytes that go to each row of the output.
+        row: consecutive values that go to each row of the output.
         offset: where they begin within the row.
+        channels: values of the input's pixels.
         table: rescales, as in ``ops.lookup``; None copies.
-        dtype: of the input.
+        bits: in which the C holds a value of the input; constants lie in whole bytes.
         place: rows and columns of the output that it becomes, where rows or columns of maps are joined.
     """
 
-    row_bytes: int
+    row: int
     offset: int
+    channels: int
     table: np.ndarray | None
-    dtype: DType
+    bits: int
     place: Region | None
 
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """The inputs as parts of ``rows`` rows of ``row_bytes`` bytes."""
+    """The inputs as parts of ``rows`` rows of ``row`` values; ``channels`` are a pixel of the output."""
 
     axis: int
     rows: int
-    row_bytes: int
+    row: int
+    channels: int
     parts: tuple[Part, ...]
     out_dtype: DType
 
@@ -142,9 +144,10 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     offset = 0
     for x in inputs:
         place = _place(attrs.axis, offset // inner, x.shape[attrs.axis], output)
-        parts.append(Part(x.shape[attrs.axis] * inner, offset, _table(x, output), x.dtype, place))
-        offset += parts[-1].row_bytes
-    return Params(attrs.axis, output.elements // offset, offset, tuple(parts), output.dtype)
+        bits = 8 if x.is_constant else x.dtype.bits
+        parts.append(Part(x.shape[attrs.axis] * inner, offset, x.shape[-1], _table(x, output), bits, place))
+        offset += parts[-1].row
+    return Params(attrs.axis, output.elements // offset, offset, output.shape[-1], tuple(parts), output.dtype)
 
 
 def int_ref(params: Params, *inputs: np.ndarray) -> np.ndarray:
@@ -156,16 +159,19 @@ def int_ref(params: Params, *inputs: np.ndarray) -> np.ndarray:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_concatenation`` per input; at 8 bits only."""
-    refuse_packed("CONCATENATION", *(part.dtype for part in params.parts), params.out_dtype)
+    """One ``qmcu_concatenation`` per input."""
     calls = []
     for index, part in enumerate(params.parts):
         fields = (
             ("rows", params.rows),
-            ("row_bytes", part.row_bytes),
-            ("out_row_bytes", params.row_bytes),
+            ("row", part.row),
+            ("out_row", params.row),
             ("out_offset", part.offset),
-            ("table", part.table),
+            ("channels", part.channels),
+            ("out_channels", params.channels),
+            ("in_bits", part.bits),
+            ("out_bits", params.out_dtype.bits),
+            ("table", c_table(part.table)),
         )
         calls.append(KernelCall("concatenation", fields, (index,), place=part.place))
     return tuple(calls)

@@ -79,8 +79,9 @@ def cost(attrs: Attrs, inputs: Inputs, output: Tensor) -> Cost:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_conv_2d``; a window of scratch unless every window is a pixel of the input."""
-    scratch = 0 if _is_pointwise(params.attrs, params.kernel) else params.weights.taps
+    """One ``qmcu_conv_2d``; a window of scratch unless every window lies in the input as it is: a pixel of 8 bits."""
+    lies_in_input = _is_pointwise(params.attrs, params.kernel) and not params.in_dtype.is_packed
+    scratch = 0 if lies_in_input else params.weights.taps
     return (KernelCall("conv_2d", params.fields(), scratch_bytes=scratch),)
 
 

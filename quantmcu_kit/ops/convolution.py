@@ -10,7 +10,6 @@ from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ir.types import Activation, DType, Padding, Size
 from quantmcu_kit.ops import halo as halos
 from quantmcu_kit.ops.geometry import decode_activation, decode_padding, map_fields, output_size
-from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.requantize import Requant
 from quantmcu_kit.ops.spec import Inputs, Shape
 from quantmcu_kit.ops.weighted import Weights, prepare_weighted
@@ -49,9 +48,8 @@ class Params:
         return Size(*self.out_shape[1:3])
 
     def fields(self) -> tuple[tuple[str, Any], ...]:
-        """Fields that ``qmcu_conv_2d_t`` and ``qmcu_depthwise_conv_2d_t`` begin with; at 8 bits only."""
+        """Fields that ``qmcu_conv_2d_t`` and ``qmcu_depthwise_conv_2d_t`` begin with."""
         attrs, weights = self.attrs, self.weights
-        refuse_packed("a convolution", self.in_dtype, weights.dtype, self.requant.dtype)
         return (
             ("in", map_fields(self.in_shape[1:], self.in_dtype)),
             ("out", map_fields(self.out_shape[1:], self.requant.dtype)),
@@ -61,7 +59,8 @@ class Params:
             ("pad", (("top", attrs.padding.top), ("left", attrs.padding.left))),
             ("in_zero", self.in_zero),
             ("weight_zero", weights.zero_point),
-            ("weights", weights.values),
+            ("weight_bits", weights.dtype.bits),
+            ("weights", weights.stored),
             ("requant", self.requant.fields(weights.fold_zero_points(self.requant.bias, self.in_zero))),
         )
 

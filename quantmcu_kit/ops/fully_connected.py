@@ -16,7 +16,6 @@ from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation, DType
 from quantmcu_kit.ops import linear
 from quantmcu_kit.ops.geometry import decode_activation
-from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.requantize import Requant, Rounding
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
 from quantmcu_kit.ops.weighted import Weights, bias_fits, prepare_weighted
@@ -32,9 +31,10 @@ class Attrs:
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """Integer parameters: rows, the output's shape, the input's width and zero-point, weights and requantization."""
+    """Integer parameters: rows, shapes, the input's width and zero-point, weights and requantization."""
 
     rows: int
+    in_shape: Shape
     out_shape: Shape
     in_dtype: DType
     in_zero: int
@@ -84,7 +84,8 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     """Integer parameters from quantized tensors."""
     weights, requant = prepare_weighted(inputs, output, attrs.activation, channel_axis=0, rounding=Rounding.ONCE)
     rows = output.elements // weights.values.shape[0]
-    return Params(rows, output.shape, inputs[0].dtype, inputs[0].quant.z, weights, requant)
+    x = inputs[0]
+    return Params(rows, x.shape, output.shape, x.dtype, x.quant.z, weights, requant)
 
 
 def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray) -> np.ndarray:
@@ -109,16 +110,20 @@ def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_fully_connected``; at 8 bits only."""
+    """One ``qmcu_fully_connected``."""
     weights = params.weights
-    refuse_packed("FULLY_CONNECTED", params.in_dtype, weights.dtype, params.requant.dtype)
+    assert weights.zero_point == 0 or not params.in_dtype.is_packed, "the kernel sums inputs of 8 bits only"
     out, taps = weights.values.shape
     fields = (
         ("rows", params.rows),
         ("in", taps),
         ("out", out),
+        ("channels", params.in_shape[-1]),
+        ("in_bits", params.in_dtype.bits),
+        ("out_bits", params.requant.dtype.bits),
+        ("weight_bits", weights.dtype.bits),
         ("weight_zero", weights.zero_point),
-        ("weights", weights.values),
+        ("weights", weights.stored),
         ("requant", params.requant.fields(weights.fold_zero_points(params.requant.bias, params.in_zero))),
     )
     return (KernelCall("fully_connected", fields),)

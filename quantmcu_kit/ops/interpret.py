@@ -25,6 +25,12 @@ def scratch_bytes(graph: Graph, node: Node) -> int:
     return max((call.scratch_bytes or 0 for call in calls), default=0)
 
 
+def is_alias(graph: Graph, node: Node) -> bool:
+    """Whether the output of a node is the bytes of its input 0: a view between maps that are packed alike."""
+    spec = TABLE[node.op]
+    return spec.is_view and not spec.emit(spec.prepare(node.attrs, graph.input_tensors(node), graph.tensors[node.output]))
+
+
 def sum_bytes(graph: Graph, node: Node) -> int:
     """Bytes of the int32 sums in which the output of ``node`` grows while pixels come; 0 where it cannot."""
     rule = TABLE[node.op].sums

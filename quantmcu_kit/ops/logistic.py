@@ -39,7 +39,7 @@ def prepare(attrs: NoAttrs, inputs: Inputs, output: Tensor) -> lookup.Params:
     y = float_ref(attrs, x.quant.dequantize(lookup.inputs_of(x.dtype))) * inverse
     rounded = np.array([round_half_away(float(value)) for value in y])
     table = np.clip(rounded + output.quant.z, output.dtype.low, output.dtype.high).astype(output.dtype.numpy)
-    return lookup.Params(table, output.elements, x.dtype, output.dtype)
+    return lookup.Params.of(table, x, output)
 
 
 SPEC = OpSpec(

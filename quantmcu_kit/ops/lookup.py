@@ -10,7 +10,6 @@ from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import DType
 from quantmcu_kit.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
-from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.spec import KernelCall
 
 INPUTS = np.arange(256, dtype=np.uint8).view(np.int8)  # every int8 value, in the order of a table's entries
@@ -19,12 +18,18 @@ _MAX_RATIO = 2.0**22  # then the shift is at most 23, and |q - zero_point| · 2^
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """Results [256, 16 or 4], entry i for the input whose bits are i, and how many values the map has."""
+    """Results [256, 16 or 4], entry i for the input whose bits are i; values of the map, and of each of its pixels."""
 
     table: np.ndarray
     count: int
+    channels: int
     in_dtype: DType = DType.I8
     out_dtype: DType = DType.I8
+
+    @staticmethod
+    def of(table: np.ndarray, x: Tensor, output: Tensor) -> Params:
+        """For the map ``x``."""
+        return Params(table, output.elements, output.shape[-1], x.dtype, output.dtype)
 
 
 def inputs_of(dtype: DType) -> np.ndarray:
@@ -38,14 +43,25 @@ def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_lookup``; between 8-bit maps only."""
-    refuse_packed("a table", params.in_dtype, params.out_dtype)
-    return (table_call(params.table, params.count, 0),)
+    """One ``qmcu_lookup``."""
+    return (table_call(params, 0),)
 
 
-def table_call(table: np.ndarray, count: int, argument: int) -> KernelCall:
-    """``qmcu_lookup`` of ``count`` values of input number ``argument``."""
-    return KernelCall("lookup", (("count", count), ("table", table)), (argument,))
+def table_call(params: Params, argument: int) -> KernelCall:
+    """``qmcu_lookup`` of input number ``argument``."""
+    fields = (
+        ("count", params.count),
+        ("channels", params.channels),
+        ("in_bits", params.in_dtype.bits),
+        ("out_bits", params.out_dtype.bits),
+        ("table", c_table(params.table)),
+    )
+    return KernelCall("lookup", fields, (argument,))
+
+
+def c_table(table: np.ndarray | None) -> np.ndarray | None:
+    """A table as kernels hold it: in an int8 array, whatever the width of its entries."""
+    return None if table is None else table.view(np.int8)
 
 
 def check_ratio(ratio: float, limit: float, output: Tensor) -> None:

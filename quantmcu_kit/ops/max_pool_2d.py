@@ -14,6 +14,7 @@ from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation
 from quantmcu_kit.ops import pooling
 from quantmcu_kit.ops.carry import Carry, carry
+from quantmcu_kit.ops.lookup import c_table
 from quantmcu_kit.ops.pooling import Pool
 from quantmcu_kit.ops.spec import Inputs, KernelCall, Operator, OpSpec, OutputQuant, Shape
 
@@ -63,8 +64,15 @@ def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_max_pool_2d``."""
-    return (KernelCall("max_pool_2d", params.pooling.fields()),)
+    """One ``qmcu_max_pool_2d``; where there is a table, it has the clamp of the fused activation."""
+    rules, table = params.pooling, params.carry.table
+    if table is None:
+        clamp = rules.low, rules.high
+    else:
+        clamp = rules.in_dtype.low, rules.in_dtype.high
+        table = c_table(np.clip(table, rules.low, rules.high))
+    fields = (*rules.fields(), *zip(("low", "high"), clamp, strict=True), ("table", table))
+    return (KernelCall("max_pool_2d", fields),)
 
 
 SPEC = OpSpec(

@@ -14,7 +14,6 @@ import tflite
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import DType
-from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.requantize import Requant, check_accumulator, divided_multiplier, map_span
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
 
@@ -34,6 +33,7 @@ class Params:
     outer: int
     count: int
     inner: int
+    in_channels: int
     out_shape: Shape
     in_dtype: DType
     requant: Requant
@@ -98,7 +98,7 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
         dtype=output.dtype,
     )
     check_accumulator(np.array([map_span(x.dtype) * count]), requant.shift, output)
-    return Params(outer, count, inner, output.shape, x.dtype, requant)
+    return Params(outer, count, inner, x.shape[-1], output.shape, x.dtype, requant)
 
 
 def int_ref(params: Params, x: np.ndarray, *_axes: np.ndarray) -> np.ndarray:
@@ -119,17 +119,22 @@ def sums(attrs: Attrs, inputs: Inputs, output: Tensor) -> int:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_mean``; at 8 bits only."""
+    """One ``qmcu_mean``."""
     requant = params.requant
-    refuse_packed("MEAN", params.in_dtype, requant.dtype)
     fields = (
         ("outer", params.outer),
         ("count", params.count),
         ("inner", params.inner),
+        ("in_channels", params.in_channels),
+        ("out_channels", params.out_shape[-1]),
         ("bias", int(requant.bias[0])),
         ("multiplier", int(requant.multiplier[0])),
         ("shift", int(requant.shift[0])),
         ("zero_point", requant.zero_point),
+        ("low", requant.low),
+        ("high", requant.high),
+        ("in_bits", params.in_dtype.bits),
+        ("out_bits", requant.dtype.bits),
     )
     return (KernelCall("mean", fields),)
 

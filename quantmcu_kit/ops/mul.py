@@ -11,7 +11,6 @@ import numpy as np
 import tflite
 
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.types import DType
 from quantmcu_kit.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
 from quantmcu_kit.ops.binary import (
     CONSTRAINTS,
@@ -46,7 +45,6 @@ class Params:
     low: int
     high: int
     scalar: Scalar | None
-    dtypes: tuple[DType, DType, DType]
 
 
 def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
@@ -62,7 +60,6 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
         output.quant.z,
         *clamp_range(attrs.activation, output.quant, output.dtype),
         constant_scalar(inputs),
-        tuple(tensor.dtype for tensor in (*inputs, output)),
     )
 
 
@@ -70,7 +67,7 @@ def int_ref(params: Params, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Operands that broadcast to one another -> the output, exact."""
     product = (a.astype(np.int64) - params.a_zero) * (b.astype(np.int64) - params.b_zero)
     y = multiply_by_quantized_multiplier(product, params.multiplier, params.shift) + params.zero_point
-    return np.clip(y, params.low, params.high).astype(params.dtypes[-1].numpy)
+    return np.clip(y, params.low, params.high).astype(params.layout.dtypes[-1].numpy)
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:

@@ -100,13 +100,14 @@ def _height_width_channels(values: tuple[int, ...], fill: int) -> tuple[int, int
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_pad``; at 8 bits only."""
-    params.carry.refuse_packed("PAD")
+    """One ``qmcu_pad``."""
+    before = _height_width_channels(params.attrs.before, 0)
     fields = (
         ("in", map_fields(_height_width_channels(params.in_shape, 1), params.carry.in_dtype)),
         ("out", map_fields(_height_width_channels(params.out_shape, 1), params.carry.out_dtype)),
-        ("before", map_fields(_height_width_channels(params.attrs.before, 0), params.carry.in_dtype)),
+        ("before", tuple(zip("hwc", before, strict=True))),
         ("value", params.value),
+        params.carry.table_field,
     )
     return (KernelCall("pad", fields),)
 

@@ -13,7 +13,6 @@ from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ir.types import Activation, DType, Padding, Size
 from quantmcu_kit.ops import halo as halos
 from quantmcu_kit.ops.geometry import decode_activation, decode_padding, map_fields, output_size, pad_map
-from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.requantize import clamp_range
 from quantmcu_kit.ops.spec import Cost, Inputs, Operator, Shape
 
@@ -46,17 +45,14 @@ class Params:
     out_dtype: DType
 
     def fields(self) -> tuple[tuple[str, Any], ...]:
-        """Fields that both kernels' structs begin with; at 8 bits only."""
+        """Fields that both kernels' structs begin with."""
         pool = self.pool
-        refuse_packed("a pool", self.in_dtype, self.out_dtype)
         return (
             ("in", map_fields(self.in_shape[1:], self.in_dtype)),
             ("out", map_fields(self.out_shape[1:], self.out_dtype)),
             ("window", (("h", pool.window.h), ("w", pool.window.w))),
             ("stride", (("h", pool.stride.h), ("w", pool.stride.w))),
             ("pad", (("top", pool.padding.top), ("left", pool.padding.left))),
-            ("low", self.low),
-            ("high", self.high),
         )
 
 

@@ -24,7 +24,7 @@ def prepare(attrs: NoAttrs, inputs: Inputs, output: Tensor) -> lookup.Params:
     x = inputs[0]
     ratio = float(x.quant.s) / float(output.quant.s)
     table = lookup.requantize_table(x, output, ratio, output.dtype.low, output.dtype.high)
-    return lookup.Params(table, output.elements, x.dtype, output.dtype)
+    return lookup.Params.of(table, x, output)
 
 
 SPEC = OpSpec(

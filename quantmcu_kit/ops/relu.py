@@ -26,7 +26,7 @@ def _prepare(activation: Activation, attrs: NoAttrs, inputs: Inputs, output: Ten
     ratio = float(np.float32(x.quant.s) / np.float32(output.quant.s))  # TFLite divides in float32 here
     low, high = clamp_range(activation, output.quant, output.dtype)
     table = lookup.requantize_table(x, output, ratio, low, high)
-    return lookup.Params(table, output.elements, x.dtype, output.dtype)
+    return lookup.Params.of(table, x, output)
 
 
 def clamp_spec(name: str, activation: Activation) -> OpSpec:

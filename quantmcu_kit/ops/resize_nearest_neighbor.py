@@ -111,13 +111,13 @@ def halo(attrs: Attrs, inputs: Inputs, output: Tensor, region: Region) -> Region
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_resize_nearest_neighbor``; at 8 bits only."""
-    params.carry.refuse_packed("RESIZE_NEAREST_NEIGHBOR")
+    """One ``qmcu_resize_nearest_neighbor``."""
     fields = (
         ("in", map_fields(params.in_shape[1:], params.carry.in_dtype)),
         ("out", map_fields(params.out_shape[1:], params.carry.out_dtype)),
         ("rows", params.rows),
         ("columns", params.columns),
+        params.carry.table_field,
     )
     return (KernelCall("resize_nearest_neighbor", fields),)
 

@@ -24,7 +24,7 @@ _GRAPH = "graph.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip can hold
 _UNIX = 3
 # What zip, JSON, numpy and the constructors raise over damaged bytes.
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     json.JSONDecodeError,
     EOFError,
@@ -33,7 +33,7 @@ _DAMAGE = (
     RuntimeError,
     UnicodeError,
     ValueError,
-    KeyError,
+    LookupError,
     TypeError,
     AttributeError,
     InvariantError,
@@ -62,32 +62,41 @@ def unpack(data: bytes) -> dict[str, bytes | np.ndarray]:
             name.removesuffix(".npy"): _array(member) if name.endswith(".npy") else member
             for name, member in members.items()
         }
-    except _DAMAGE as error:
-        raise _damaged(error) from error
+    except DAMAGE as error:
+        raise damaged(error) from error
 
 
 def save_graph(graph: Graph) -> bytes:
     """The graph as bytes."""
+    return pack(graph_members(graph))
+
+
+def graph_members(graph: Graph) -> dict[str, bytes | np.ndarray]:
+    """What :func:`save_graph` packs."""
     constants = {name: tensor.data for name, tensor in graph.tensors.items() if tensor.is_constant}
     members = {name: f"constants/{index:04d}" for index, name in enumerate(constants)}
     document = {
         "name": graph.name,
         "sha256": graph.sha256,
-        "tensors": [_tensor_json(tensor, members.get(name)) for name, tensor in graph.tensors.items()],
+        "tensors": [tensor_json(tensor, members.get(name)) for name, tensor in graph.tensors.items()],
         "nodes": [_node_json(node) for node in graph.nodes],
         "inputs": [_port_json(port) for port in graph.inputs],
         "outputs": [_port_json(port) for port in graph.outputs],
     }
     text = json.dumps(document, indent=1, ensure_ascii=True).encode()
-    return pack({_GRAPH: text, **{members[name]: data for name, data in constants.items()}})
+    return {_GRAPH: text, **{members[name]: data for name, data in constants.items()}}
 
 
 def load_graph(data: bytes) -> Graph:
     """The graph that :func:`save_graph` wrote; raises ``damaged-library``."""
-    members = unpack(data)
+    return graph_of(unpack(data))
+
+
+def graph_of(members: Mapping[str, bytes | np.ndarray]) -> Graph:
+    """The graph in what :func:`unpack` found; raises ``damaged-library``."""
     try:
         document = json.loads(members[_GRAPH])
-        tensors = [_tensor(entry, members) for entry in document["tensors"]]
+        tensors = [tensor_of(entry, members) for entry in document["tensors"]]
         graph = Graph(
             name=document["name"],
             tensors={tensor.name: tensor for tensor in tensors},
@@ -97,11 +106,12 @@ def load_graph(data: bytes) -> Graph:
             sha256=document["sha256"],
         )
         return check(graph)
-    except _DAMAGE as error:
-        raise _damaged(error) from error
+    except DAMAGE as error:
+        raise damaged(error) from error
 
 
-def _damaged(error: BaseException) -> QmkitError:
+def damaged(error: BaseException) -> QmkitError:
+    """``damaged-library``, for one of :data:`DAMAGE`."""
     return QmkitError(
         "damaged-library",
         "the network that the library carries cannot be read",
@@ -134,7 +144,8 @@ def _quant(entry: Any) -> Quant | None:
     return Quant(np.array(entry["scale"], np.float32), np.array(entry["zero_point"], np.int32), entry["axis"])
 
 
-def _tensor_json(tensor: Tensor, member: str | None) -> Any:
+def tensor_json(tensor: Tensor, member: str | None) -> Any:
+    """A tensor whose elements, if it has any, lie in the archive's ``member``."""
     return {
         "name": tensor.name,
         "shape": list(tensor.shape),
@@ -145,7 +156,8 @@ def _tensor_json(tensor: Tensor, member: str | None) -> Any:
     }
 
 
-def _tensor(entry: Any, members: Mapping[str, Any]) -> Tensor:
+def tensor_of(entry: Any, members: Mapping[str, Any]) -> Tensor:
+    """The tensor that :func:`tensor_json` described."""
     data = None if entry["data"] is None else members[entry["data"]]
     quant = _quant(entry["quant"])
     return Tensor(entry["name"], tuple(entry["shape"]), DType(entry["dtype"]), quant, data, entry["source"])

@@ -18,7 +18,6 @@ from quantmcu_kit.ir.types import DType
 from quantmcu_kit.numerics.fixedpoint import doubling_high_mul, quantize_multiplier, rounding_shift_right
 from quantmcu_kit.numerics.gemmlowp import EXP_INTEGER_BITS, exp_on_negative_values, reciprocal
 from quantmcu_kit.ops.halo import same_place
-from quantmcu_kit.ops.packed import refuse_packed
 from quantmcu_kit.ops.probabilities import check_probabilities
 from quantmcu_kit.ops.spec import (
     Inputs,
@@ -110,13 +109,14 @@ def int_ref(params: Params, x: np.ndarray) -> np.ndarray:
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_softmax``; at 8 bits only."""
-    refuse_packed("SOFTMAX", params.in_dtype, params.out_dtype)
+    """One ``qmcu_softmax``."""
     fields = (
         ("rows", params.rows),
         ("depth", params.depth),
         ("count", len(params.exponentials)),
         ("exponentials", params.exponentials),
+        ("in_bits", params.in_dtype.bits),
+        ("out_bits", params.out_dtype.bits),
     )
     return (KernelCall("softmax", fields),)
 

@@ -25,11 +25,12 @@ class Attrs:
 @dataclass(frozen=True, eq=False)
 class Params:
     """The permutation, how the input is read (output sizes and input strides, in elements, of the three axes after the
-    batch), and what becomes of a value."""
+    batch; elements of its pixels), and what becomes of a value."""
 
     permutation: tuple[int, ...]
     sizes: tuple[int, int, int]
     strides: tuple[int, int, int]
+    in_channels: int
     carry: Carry
 
 
@@ -69,7 +70,7 @@ def prepare(attrs: Attrs, inputs: Inputs, output: Tensor) -> Params:
     missing = _MAX_RANK - len(shape)
     sizes = (1,) * missing + output.shape[1:]
     steps = (0,) * missing + tuple(strides[axis] for axis in attrs.permutation[1:])
-    return Params(attrs.permutation, sizes, steps, carry(inputs[0], output))
+    return Params(attrs.permutation, sizes, steps, shape[-1], carry(inputs[0], output))
 
 
 def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray | None) -> np.ndarray:
@@ -78,11 +79,13 @@ def int_ref(params: Params, x: np.ndarray, *_constants: np.ndarray | None) -> np
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
-    """One ``qmcu_transpose``; at 8 bits only."""
-    params.carry.refuse_packed("TRANSPOSE")
+    """One ``qmcu_transpose``."""
     fields = (
         ("out", map_fields(params.sizes, params.carry.out_dtype)),
-        ("stride", map_fields(params.strides, params.carry.in_dtype)),
+        ("stride", tuple(zip("hwc", params.strides, strict=True))),
+        ("in_channels", params.in_channels),
+        ("in_bits", params.carry.in_dtype.bits),
+        params.carry.table_field,
     )
     return (KernelCall("transpose", fields),)
 

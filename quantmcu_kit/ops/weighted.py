@@ -13,6 +13,7 @@ from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Tensor
 from quantmcu_kit.ir.types import Activation, DType
 from quantmcu_kit.numerics.fixedpoint import quantize_multipliers
+from quantmcu_kit.numerics.packing import pack, weight_rows
 from quantmcu_kit.numerics.single_rounding import single_rounding_multipliers
 from quantmcu_kit.ops.requantize import Requant, Rounding, check_accumulator, clamp_range, map_span
 from quantmcu_kit.ops.spec import Constraint, Inputs
@@ -48,6 +49,14 @@ class Weights:
     def taps(self) -> int:
         """Multiply-accumulates per output value."""
         return self.values.size // self.values.shape[self.channel_axis]
+
+    @property
+    def stored(self) -> np.ndarray:
+        """As the library has them: int8, the values in their shape or bytes of packed ones, [runs, bytes of a run]."""
+        if not self.dtype.is_packed:
+            return self.values
+        runs = self.values.reshape(weight_rows(self.values.shape, self.channel_axis))
+        return pack(runs, self.dtype.bits).view(np.int8)
 
     @cached_property
     def magnitude(self) -> np.ndarray:

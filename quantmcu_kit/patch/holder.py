@@ -71,9 +71,9 @@ def _patched(problem: Problem, stretch: Stretch, plan: Plan) -> tuple[int, list[
     lasting = [("sums", aligned(tail_bytes(graph, piece)))]
     passing: dict[str, int] = {}
     for name in inner:
-        _, _, width, channels = graph.tensors[name].shape
-        tile = aligned(rows[name].needed * columns[name].needed * channels)
-        lasting.append((f"kept rows of {name}", aligned(kept_rows(rows[name], columns[name]) * width * channels)))
+        width, pixel_bytes = graph.tensors[name].shape[2], graph.tensors[name].pixel_bytes
+        tile = aligned(rows[name].needed * columns[name].needed * pixel_bytes)
+        lasting.append((f"kept rows of {name}", aligned(kept_rows(rows[name], columns[name]) * width * pixel_bytes)))
         if stays(rows[name], columns[name]):
             lasting.append((f"tile of {name}", tile))
         else:

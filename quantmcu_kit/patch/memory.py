@@ -39,10 +39,10 @@ def junction_bytes(graph: Graph, segment: Segment, rows: Axis, columns: Axis, is
     """
     source, target = graph.tensors[segment.input], graph.tensors[segment.output]
     if is_pulled:
-        return aligned(target.elements)
+        return aligned(target.bytes)
     if segment.tail:  # the output is written when all of the input has been read
-        return aligned(max(source.elements, target.elements))
-    in_row, out_row = (tensor.elements // tensor.shape[1] for tensor in (source, target))
+        return aligned(max(source.bytes, target.bytes))
+    in_row, out_row = (tensor.bytes // tensor.shape[1] for tensor in (source, target))
     last = segment.nodes(graph)[-1]
     is_read_late = len(columns[segment.output].steps) > 1 or segment.input in last.inputs
     below = 0
@@ -53,4 +53,4 @@ def junction_bytes(graph: Graph, segment: Segment, rows: Axis, columns: Axis, is
         below = max(below, written.end * out_row - (start if is_read_late else first_needed) * in_row)
         first_needed = start
     # The input lies at the end of the block.
-    return source.elements + aligned(max(below, target.elements - source.elements))
+    return source.bytes + aligned(max(below, target.bytes - source.bytes))

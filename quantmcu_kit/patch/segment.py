@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quantmcu_kit.ir.graph import Graph, Node
-from quantmcu_kit.ops.interpret import sum_bytes
+from quantmcu_kit.ir.graph import Graph, Node, Tensor
+from quantmcu_kit.ops.interpret import prepare_node, sum_bytes
 from quantmcu_kit.ops.table import TABLE
 
 
@@ -17,7 +17,7 @@ class Segment:
         start, end: of ``graph.nodes``, [start, end).
         input, output: names of the two maps; every other map of the segment lives and dies inside.
         tail: nodes at the end that make one vector of the whole map before them (views, then a reduction): its patches
-            are added up as they come. 0 for a segment that ends in a map.
+            are added up as they come, the views are left out. 0 for a segment that ends in a map.
     """
 
     start: int
@@ -91,12 +91,17 @@ def tail_length(graph: Graph, end: int) -> int:
         return 0
     while index > 0 and len(_source(graph, index).shape) != 4:
         index -= 1
-        if not TABLE[graph.nodes[index].op].is_view:
+        if not _only_shapes(graph, graph.nodes[index]):
             return 0
     return end - index if index > 0 and _source(graph, index).elements == _source(graph, end - 1).elements else 0
 
 
-def _source(graph: Graph, index: int) -> object:
+def _only_shapes(graph: Graph, node: Node) -> bool:
+    """Whether a node is a view that leaves values and their width as they are, wherever they lie in memory."""
+    return TABLE[node.op].is_view and prepare_node(graph, node).carry.table is None
+
+
+def _source(graph: Graph, index: int) -> Tensor:
     return graph.tensors[graph.nodes[index].inputs[0]]
 
 

@@ -252,11 +252,11 @@ class _Sweep:
         """Of a map that is not resident: bytes as long as the segment lives, bytes of a passing tile, cost of all
         bytes that move, and cost of looking after it in each patch."""
         rows, columns, costs = self.rows[name], self.columns[name], self.problem.costs
-        _, _, width, channels = self.graph.tensors[name].shape
-        tile = _aligned(_down(rows.needed) * _across(columns.needed) * channels)
+        width, pixel_bytes = self.graph.tensors[name].shape[2], self.graph.tensors[name].pixel_bytes
+        tile = _aligned(_down(rows.needed) * _across(columns.needed) * pixel_bytes)
         kept_rows = np.where(self.is_split, _down(rows.kept), 0)
         stays = (_across(columns.kept) > 0) | ((_down(rows.kept) > 0) & ~self.is_split)
-        kept = _aligned(kept_rows * width * channels) + np.where(stays, tile, 0)
+        kept = _aligned(kept_rows * width * pixel_bytes) + np.where(stays, tile, 0)
         moved: np.ndarray | float = 0.0
         looked_after: np.ndarray | float = 0.0
         if costs.byte or costs.enter or costs.leave:
@@ -266,7 +266,7 @@ class _Sweep:
             shifted = _down(rows.held) * _across(columns.slid)
             pixels = np.where(is_kept, there + back, 0) + np.where(slides, shifted, 0)
             looked_after = costs.enter * (is_kept | slides) + costs.leave * is_kept
-            moved = costs.byte * channels * pixels
+            moved = costs.byte * pixel_bytes * pixels
         return kept, np.where(stays, 0, tile), moved, looked_after
 
     def _most_with(self, taken: dict[int, np.ndarray], name: str, writer: int, passing: np.ndarray) -> np.ndarray:
@@ -281,10 +281,10 @@ class _Sweep:
         """See ``memory.junction_bytes``."""
         source, target = self.graph.tensors[piece.input], self.graph.tensors[piece.output]
         if is_pulled:
-            return aligned(target.elements)
+            return aligned(target.bytes)
         if piece.tail:
-            return aligned(max(source.elements, target.elements))
-        in_row, out_row = (tensor.elements // tensor.shape[1] for tensor in (source, target))
+            return aligned(max(source.bytes, target.bytes))
+        in_row, out_row = (tensor.bytes // tensor.shape[1] for tensor in (source, target))
         needed = np.minimum(self.rows[piece.input].wanted_later, source.shape[1])
         following = np.full_like(needed, source.shape[1])
         following[:, :, :-1] = needed[:, :, 1:]
@@ -293,7 +293,7 @@ class _Sweep:
         if piece.input in self.graph.nodes[self.tiled_end - 1].inputs:
             early = late
         below = np.where(self.is_split, _down(late), _down(early))
-        return source.elements + _aligned(np.maximum(below, max(target.elements - source.elements, 0)))
+        return source.bytes + _aligned(np.maximum(below, max(target.bytes - source.bytes, 0)))
 
 
 def _down(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import ARENA_ALIGNMENT
-from quantmcu_kit.ops.interpret import scratch_bytes
+from quantmcu_kit.ops.interpret import is_alias, scratch_bytes
 from quantmcu_kit.ops.table import TABLE
 
 
@@ -38,11 +38,11 @@ def whole_bytes(graph: Graph, scratch: Mapping[str, int]) -> tuple[int, ...]:
     for port in graph.inputs:
         write(port.tensor, 0, None)
     for step, node in enumerate(graph.nodes):
-        spec, sources = TABLE[node.op], graph.activation_inputs(node)
+        sources = graph.activation_inputs(node)
         shared = None
-        if spec.is_view:
+        if is_alias(graph, node):
             shared = block_of[sources[0]]
-        elif spec.in_place:
+        elif TABLE[node.op].in_place:
             leaving = {block_of.get(port.tensor) for port in graph.outputs}
             alike = [name for name in sources if graph.tensors[name].bytes == graph.tensors[node.output].bytes]
             dying = (block_of[name] for name in alike)

@@ -1,4 +1,4 @@
-"""Float graph x calibration x precision -> integer graph."""
+"""Float graph x calibration x precision -> integer graph, or one per branch class."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from quantmcu_kit.ir.check import check
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
-from quantmcu_kit.ir.plans import Calibration, InputMoments, PrecisionPlan
+from quantmcu_kit.ir.plans import WHOLE, Calibration, InputMoments, PrecisionPlan, TensorStats
 from quantmcu_kit.ir.types import DType, Quant
 from quantmcu_kit.ops.linear import LinearForm
-from quantmcu_kit.ops.spec import OpSpec, OutputQuant
+from quantmcu_kit.ops.spec import OpSpec
 from quantmcu_kit.ops.table import TABLE
-from quantmcu_kit.quantize.ranges import choose_range, quant_of_range
+from quantmcu_kit.quantize.classes import Classes, Key, class_dtypes, class_quants
+from quantmcu_kit.quantize.ranges import quant_of_range
 from quantmcu_kit.quantize.rounding import round_rows
-from quantmcu_kit.quantize.ties import tie_groups
 from quantmcu_kit.quantize.weights import (
     Grid,
     least_error_scale,
@@ -26,7 +26,7 @@ from quantmcu_kit.quantize.weights import (
     round_to_nearest,
     weight_scale,
 )
-from quantmcu_kit.quantize.widths import check_plan, map_bits
+from quantmcu_kit.quantize.widths import check_plan
 
 
 @dataclass(frozen=True)
@@ -50,66 +50,90 @@ def apply(graph: Graph, calibration: Calibration, precision: PrecisionPlan, sett
     Raises:
         QmkitError: ``unsupported-precision``: the plan does not fit the graph (:func:`widths.check_plan`).
     """
-    if all(not tensor.dtype.is_float for tensor in graph.feature_maps()):
-        return graph
-    check_plan(graph, precision)
-    dtypes = {name: DType.feature_map(bits) for name, bits in map_bits(graph, precision).items()}
-    quants = _map_quants(graph, calibration, dtypes, settings)
-    tensors = {
-        name: dataclasses.replace(tensor, dtype=dtypes[name], quant=quants[name]) if name in quants else tensor
-        for name, tensor in graph.tensors.items()
+    return apply_classes(graph, calibration, precision, settings, inner=frozenset(), class_stats={})[WHOLE]
+
+
+def apply_classes(
+    graph: Graph,
+    calibration: Calibration,
+    precision: PrecisionPlan,
+    settings: Settings,
+    *,
+    inner: frozenset[str],
+    class_stats: Mapping[Key, TensorStats],
+) -> dict[str, Graph]:
+    """The integer graph of each branch class that the plan lists for inner maps; of ``WHOLE`` where it lists none.
+
+    The graphs share their weights. They differ in the inner maps, and in the biases of nodes that read those.
+
+    Args:
+        inner: maps that may differ from class to class (``ir.branches.inner_maps``).
+        class_stats: by (branch class, inner map), what patches of the class hold; elsewhere the calibration counts.
+
+    Raises:
+        QmkitError: as :func:`apply`.
+    """
+    classes = Classes.of(precision, inner)
+    maps = [tensor.name for tensor in graph.feature_maps() if tensor.dtype.is_float]
+    if not maps:
+        return dict.fromkeys(classes.names, graph)
+    check_plan(graph, precision, inner)
+    dtypes = class_dtypes(graph, precision, classes)
+    keys = {classes.key(branch_class, name) for branch_class in classes.names for name in maps}
+    stats = {key: class_stats[key] if key in class_stats else calibration.tensors[key[1]] for key in keys}
+    quants = class_quants(graph, stats, dtypes, classes, settings.range_method)
+    new_maps = {
+        branch_class: {
+            name: dataclasses.replace(graph.tensors[name], dtype=dtypes[branch_class][name], quant=quant)
+            for name, quant in quants[branch_class].items()
+        }
+        for branch_class in classes.names
     }
+    return _with_constants(graph, new_maps, calibration, precision, settings)
+
+
+def _with_constants(
+    graph: Graph,
+    maps: Mapping[str, Mapping[str, Tensor]],
+    calibration: Calibration,
+    precision: PrecisionPlan,
+    settings: Settings,
+) -> dict[str, Graph]:
+    """The graph of each class from its quantized maps: constants are quantized too, under names of their node's own."""
+    tensors = {branch_class: {**graph.tensors, **found} for branch_class, found in maps.items()}
     nodes = []
     for node in graph.nodes:
         if TABLE[node.op].weight_axis is None:
-            new_inputs = _constants(graph, node, tensors)
+            constants = _constants(graph, node)
+            added = {branch_class: [tensor for tensor in constants if tensor] for branch_class in maps}
+            new_inputs = [new.name if new else old for new, old in zip(constants, node.inputs, strict=True)]
         else:
+            scales = {branch_class: float(found[node.inputs[0]].quant.s) for branch_class, found in maps.items()}
             grid = Grid(DType.weights(precision.weights.get(node.inputs[1], precision.default)))
-            new_inputs = _weights(graph, node, quants, grid, calibration, settings, tensors)
-        nodes.append(dataclasses.replace(node, inputs=new_inputs))
-    return check(graph.replace(nodes=nodes, tensors=tensors))
-
-
-def _unit(dtype: DType) -> Quant:
-    """Probabilities, as TFLite fixes them for SOFTMAX and LOGISTIC."""
-    return Quant.per_tensor(1 / (1 << dtype.bits), dtype.low)
-
-
-def _map_quants(
-    graph: Graph, calibration: Calibration, dtypes: Mapping[str, DType], settings: Settings
-) -> dict[str, Quant]:
-    """Quantization of each float feature map."""
-    fixed = {node.output for node in graph.nodes if TABLE[node.op].output_quant is OutputQuant.UNIT}
-    quants: dict[str, Quant] = {}
-    for group in tie_groups(graph, {name: dtype.bits for name, dtype in dtypes.items()}):
-        members = [name for name in group if graph.tensors[name].dtype.is_float]
-        dtype = dtypes[group[0]]
-        if fixed & set(members):
-            quants.update(dict.fromkeys(members, _unit(dtype)))
-            continue
-        ranges = [choose_range(calibration.tensors[name], settings.range_method, dtype.bits) for name in members]
-        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-        quants.update(dict.fromkeys(members, quant_of_range(low, high, dtype)))
-    return quants
+            weights, bias = _weights(graph, node, min(scales.values()), grid, calibration, settings)
+            biases = {scale: _bias(node, bias, scale, weights.quant) for scale in scales.values()}
+            added = {branch_class: [weights, biases[scale]] for branch_class, scale in scales.items()}
+            new_inputs = [node.inputs[0], weights.name, f"{node.name}/bias"]
+        for branch_class, found in added.items():
+            tensors[branch_class] |= {tensor.name: tensor for tensor in found}
+        nodes.append(dataclasses.replace(node, inputs=tuple(new_inputs)))
+    return {branch_class: check(graph.replace(nodes=nodes, tensors=found)) for branch_class, found in tensors.items()}
 
 
 def _weights(
-    graph: Graph,
-    node: Node,
-    quants: Mapping[str, Quant],
-    grid: Grid,
-    calibration: Calibration,
-    settings: Settings,
-    tensors: dict[str, Tensor],
-) -> tuple[str | None, ...]:
-    """Quantize a weighted node's constants into ``tensors``, under names of the node's own; returns its new inputs."""
-    x_name, weights_name, *rest = node.inputs
+    graph: Graph, node: Node, in_scale: float, grid: Grid, calibration: Calibration, settings: Settings
+) -> tuple[Tensor, np.ndarray]:
+    """A node's weights as integers, and its real bias, float64 [channels], with the rounding's mean shift taken back.
+
+    Args:
+        in_scale: the least that the input has in any class: with it, the bias needs most bits.
+    """
+    weights_name, *rest = node.inputs[1:]
     spec, moments = TABLE[node.op], calibration.moments.get(node.name)
     real = graph.tensors[weights_name].data.astype(np.float32)
     bias_name = rest[0] if rest else None
     channels = real.shape[spec.weight_axis]
     bias = np.zeros(channels) if bias_name is None else graph.tensors[bias_name].data.reshape(-1).astype(float)
-    in_scale = float(quants[x_name].s)
     least = least_scale(bias, in_scale)
     scale = weight_scale(real, spec.weight_axis, least, grid)
     if grid.dtype.is_packed:
@@ -120,11 +144,12 @@ def _weights(
         groups = len(moments.mean)
         error = spec.linear.rows(quant.dequantize(values).astype(float) - real, groups)
         bias = bias - np.einsum("grk,gk->gr", error, moments.mean).reshape(-1)
-    bias_values, bias_quant = quantize_bias(bias, in_scale, quant)
-    weights = Tensor(f"{node.name}/weights", real.shape, grid.dtype, quant, values)
-    offsets = Tensor(f"{node.name}/bias", bias_values.shape, DType.I32, bias_quant, bias_values)
-    tensors |= {weights.name: weights, offsets.name: offsets}
-    return (x_name, weights.name, offsets.name)
+    return Tensor(f"{node.name}/weights", real.shape, grid.dtype, quant, values), bias
+
+
+def _bias(node: Node, bias: np.ndarray, in_scale: float, weights: Quant) -> Tensor:
+    values, quant = quantize_bias(bias, in_scale, weights)
+    return Tensor(f"{node.name}/bias", values.shape, DType.I32, quant, values)
 
 
 def _clipped(real: np.ndarray, scale: np.ndarray, spec: OpSpec, moments: InputMoments | None, grid: Grid) -> np.ndarray:
@@ -156,17 +181,15 @@ def _rounded(
     return linear.weights(integers, real.shape).astype(np.int8)
 
 
-def _constants(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tuple[str | None, ...]:
-    """Quantize the float constants that a node computes with (an operand of ADD, say) over their own range."""
-    names = []
-    for position, name in enumerate(node.inputs):
-        tensor = None if name is None else graph.tensors[name]
+def _constants(graph: Graph, node: Node) -> list[Tensor | None]:
+    """Float constants that a node computes with (an operand of ADD, say), quantized over their own range; None in the
+    place of all other inputs."""
+    found: list[Tensor | None] = []
+    for position, tensor in enumerate(graph.input_tensors(node)):
         if tensor is None or not tensor.is_constant or not tensor.dtype.is_float:
-            names.append(name)
+            found.append(None)
             continue
         quant = quant_of_range(min(float(tensor.data.min()), 0.0), max(float(tensor.data.max()), 0.0))
         values = quant.quantize(tensor.data, -128, 127).astype(np.int8)
-        new = Tensor(f"{node.name}/constant{position}", tensor.shape, DType.I8, quant, values)
-        tensors[new.name] = new
-        names.append(new.name)
-    return tuple(names)
+        found.append(Tensor(f"{node.name}/constant{position}", tensor.shape, DType.I8, quant, values))
+    return found

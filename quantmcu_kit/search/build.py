@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.branches import inner_maps
 from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.plans import WHOLE
 from quantmcu_kit.ir.schedule import Patches, Schedule, Stage
+from quantmcu_kit.numerics.packing import weight_rows
 from quantmcu_kit.ops.spec import OutputQuant
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.search.memory import patched_neighbours, whole_neighbours
@@ -103,22 +105,16 @@ class _Builder:
         for group in (*ties, *([t.name] for t in graph.feature_maps() if t.name not in tied)):
             self._add_maps(group, fixed)
         # Weights may be shared by nodes.
-        for name in dict.fromkeys(node.inputs[1] for node in graph.nodes if TABLE[node.op].weight_axis is not None):
+        weighted = [node for node in graph.nodes if TABLE[node.op].weight_axis is not None]
+        for name, axis in {node.inputs[1]: TABLE[node.op].weight_axis for node in weighted}.items():
             self._weights[name] = len(self.choices)
             weights = graph.tensors[name]
-            self.choices.append(
-                Choice(Kind.WEIGHTS, WHOLE, (name,), weights.elements, weights.shape[-1], wants.weight_widths)
-            )
+            _, run = weight_rows(weights.shape, axis)
+            self.choices.append(Choice(Kind.WEIGHTS, WHOLE, (name,), weights.elements, run, wants.weight_widths))
 
     def _inner_maps(self) -> dict[str, int]:
         """Index of the stage of each map that exists patch by patch only, where that stage has classes."""
-        found = {}
-        for index in self._shares:
-            patches = self._schedule.stages[index].patches
-            for node in self._nodes(index):
-                if not _ends(patches) & {node.output, self._root(node.output)}:
-                    found[node.output] = index
-        return found
+        return {name: index for index in self._shares for name in inner_maps(self._schedule.stages[index].patches)}
 
     def _fixed(self) -> set[str]:
         """Maps that must have 8 bits."""
@@ -214,10 +210,6 @@ class _Builder:
         return [
             dataclasses.replace(each, fixed_bytes=each.fixed_bytes + fixed_bytes.get(each.where, 0)) for each in found
         ]
-
-
-def _ends(patches: Patches) -> set[str]:
-    return {patches.input, patches.output}
 
 
 def _checked(schedule: Schedule, index: int, shares: Shares) -> Shares:

@@ -17,13 +17,10 @@ from statistics import NormalDist
 import numpy as np
 
 from quantmcu_kit.errors import QmkitError
-from quantmcu_kit.ir.plans import TensorStats
+from quantmcu_kit.ir.plans import MIXED, OUTLIER, TensorStats
 from quantmcu_kit.ir.region import Interval
 from quantmcu_kit.ir.schedule import Span
 from quantmcu_kit.search.problem import WIDTHS
-
-OUTLIER = "outlier"  # all feature maps on the branch stay at 8 bits
-MIXED = "mixed"  # each has the width that the search finds
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,14 +21,14 @@ Arrays = tuple[np.ndarray, ...]
 
 @dataclass(frozen=True)
 class Difference:
-    """The first byte that differs: in which vector, layer and place.
+    """The first value that differs: in which vector, layer and place.
 
     Attributes:
         vector: index of the input, in the order golden, noise, extra, pixels.
         layer: index of the node; -1 for what is no layer: PREPROCESS, GOLDEN (a stored output) or OUTPUT.
         op, name: of the node.
         y, x, channel: place in the layer's output; y and x are 0 for vectors.
-        expected, got: int8 values of the reference and of the library.
+        expected, got: values of the reference and of the library.
     """
 
     vector: int
@@ -177,7 +177,7 @@ def _with_slices(graph: Graph, traced: Sequence[LayerTrace]) -> list[LayerTrace]
         if node.op != "CONCATENATION" or index not in layers:
             continue
         ends = np.cumsum([graph.tensors[name].shape[node.attrs.axis] for name in node.inputs])
-        joined = layers[index].over(np.zeros(layers[index].shape, np.int8))
+        joined = layers[index].over(np.zeros(layers[index].shape, graph.tensors[node.output].dtype.numpy))
         for name, values in zip(node.inputs, np.split(joined, ends[:-1], node.attrs.axis), strict=True):
             writer = writers.get(name, index)
             if writer not in layers:
@@ -198,7 +198,7 @@ def _locate_output(
 
 
 def _first_place(expected: np.ndarray, got: np.ndarray) -> tuple[int, int, int, int, int] | None:
-    """(y, x, channel, expected, got) of the first byte that differs within one map; None where all agree."""
+    """(y, x, channel, expected, got) of the first value that differs within one map; None where all agree."""
     flat, other = expected.reshape(-1), got.reshape(-1)
     assert flat.size == other.size, "the library was built from this graph"
     different = np.flatnonzero(flat != other)

@@ -9,6 +9,7 @@ import numpy as np
 
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.ir.manifest import LayerEntry
+from quantmcu_kit.numerics.packing import packed_bytes, unpack
 
 _HEADER = np.dtype([("layer", "<i4"), ("row", "<i4"), ("column", "<i4"), ("bytes", "<i4")])
 _ALL_ROWS = -1
@@ -16,7 +17,7 @@ _ALL_ROWS = -1
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Consecutive bytes of a layer's output: flat int8 ``values`` that begin at byte ``start`` of it."""
+    """Consecutive values of a layer's output: flat, int8 or, below 8 bits, uint8; ``start`` is the first one's index."""
 
     start: int
     values: np.ndarray
@@ -42,7 +43,7 @@ class LayerTrace:
         return sum(piece.values.size for piece in self.pieces) // (self.shape[-1] if self.shape else 1)
 
     def over(self, values: np.ndarray) -> np.ndarray:
-        """int8 ``values`` of the output's shape, changed wherever a piece has another value.
+        """``values`` of the output's shape, changed wherever a piece has another value.
 
         Equal to ``values`` only if every patch computed these, those too that computed a pixel again. What no patch
         computes, such as rows that a stride steps over, stays.
@@ -76,10 +77,22 @@ def _records(data: np.ndarray, layers: Sequence[LayerEntry]) -> Iterator[tuple[i
         if not 0 <= layer < len(layers):
             raise _outside(layer, row, column)
         shape = layers[layer].shape
-        place = 0 if row == _ALL_ROWS else (row * shape[2] + column) * shape[3]
-        if not 0 <= place <= place + size <= np.prod(shape, dtype=np.int64):
+        channels = shape[-1] if shape else 1
+        place = 0 if row == _ALL_ROWS else (row * shape[2] + column) * channels
+        values = _values(data[start:position], channels, layers[layer].bits)
+        if values is None or not 0 <= place <= place + values.size <= np.prod(shape, dtype=np.int64):
             raise _outside(layer, row, column)
-        yield layer, Piece(place, data[start:position].view(np.int8))
+        yield layer, Piece(place, values)
+
+
+def _values(data: np.ndarray, channels: int, bits: int) -> np.ndarray | None:
+    """The values in the bytes of whole pixels; None where the last pixel is not whole."""
+    if bits == 8:
+        return data.view(np.int8)
+    pixel_bytes = packed_bytes(channels, bits)
+    if len(data) % pixel_bytes:
+        return None
+    return unpack(data.reshape(-1, pixel_bytes), bits, channels, signed=False).reshape(-1)
 
 
 def _outside(layer: int, row: int, column: int) -> QmkitError:

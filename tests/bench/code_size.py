@@ -14,6 +14,7 @@ TABLE = ROOT / "platformio_lib" / "code_size.toml"
 HEADER = """\
 # Bytes on a Cortex-M4 at -Os (arm-none-eabi-gcc 12), for the estimate of `qmkit build`: [runtime] as far as whole
 # layers need it, [parts] what is added where a segment calls the kernel or, for patch.c, moves maps between patches.
+# [packed_runtime] and [packed_parts] are the same where maps or weights have 4 or 2 bits (QMCU_PACKED).
 # Written by `make bench-code-size`, held against the compiler by tests/budget/test_budgets.py.
 
 # The run function of a network: fixed part, and each kernel call.
@@ -31,11 +32,12 @@ pulled_input = 290
 """
 
 
-def measure() -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+def measure(is_packed: bool) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     """(code by source stem, more of it by kernel where it runs on parts, bytes of the parameter struct by kernel)."""
+    flag = f"-DQMCU_PACKED={is_packed:d}"
     with tempfile.TemporaryDirectory() as folder:
         sources = sorted((RUNTIME / "quantmcu").rglob("*.c"))
-        objects = [arm.compile_object(source, Path(folder, f"{source.stem}.o"), RUNTIME) for source in sources]
+        objects = [arm.compile_object(source, Path(folder, f"{source.stem}.o"), RUNTIME, flag) for source in sources]
         code = {stem: text for stem, (text, _) in arm.sizes(objects).items()}
         structs, wholes = [], []
         for header in sorted((RUNTIME / "quantmcu" / "kernels").glob("*.h")):
@@ -57,12 +59,22 @@ def _linked(folder: Path, stem: str, root: str) -> Path:
 
 def main() -> None:
     """Print the table, and write it when asked to."""
-    code, parts, parameters = measure()
-    results = Results("code_size", [("file", 28), ("code", 8), ("parts", 8), ("parameters", 12)])
+    code, parts, parameters = measure(False)
+    packed, packed_parts, _ = measure(True)
+    columns = [("file", 28), ("code", 8), ("parts", 8), ("packed", 8), ("packed_parts", 12), ("parameters", 12)]
+    results = Results("code_size", columns)
     for stem in sorted(code):
-        results.add(file=stem, code=code[stem], parts=parts.get(stem, 0), parameters=parameters.get(stem, 0))
+        results.add(
+            file=stem,
+            code=code[stem],
+            parts=parts.get(stem, 0),
+            packed=packed[stem],
+            packed_parts=packed_parts.get(stem, 0),
+            parameters=parameters.get(stem, 0),
+        )
     if "--write" in sys.argv:
-        sections = [("runtime", code), ("parts", parts), ("parameters", parameters)]
+        sections = [("runtime", code), ("parts", parts), ("packed_runtime", packed), ("packed_parts", packed_parts)]
+        sections.append(("parameters", parameters))
         lines = [HEADER]
         for title, table in sections:
             lines += [f"[{title}]", *(f"{stem} = {size}" for stem, size in sorted(table.items())), ""]

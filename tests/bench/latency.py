@@ -19,7 +19,8 @@ from scipy.optimize import nnls
 
 from quantmcu_kit import emit, memory, pipeline
 from quantmcu_kit.boards.catalog import Board, find
-from quantmcu_kit.emit.latency import NETWORK, SEGMENT, network_work, node_calls, node_work
+from quantmcu_kit.emit.latency import NETWORK, SEGMENT, network_work, node_work
+from quantmcu_kit.emit.layers import node_calls
 from quantmcu_kit.emit.segment_work import moves_work, segment_work
 from quantmcu_kit.emit.work import Work
 from quantmcu_kit.emulate.cores import CORES

@@ -21,6 +21,7 @@ from quantmcu_kit.ops import (
     max_pool_2d,
     mean,
     pad,
+    reshape,
     resize_nearest_neighbor,
     softmax,
     transpose,
@@ -32,6 +33,7 @@ from quantmcu_kit.ops.table import TABLE
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 21, 24, 31, 32, 33, 40, 48, 64, 67, 96, 128, 160, 256)
 MAP = Quant.per_tensor(0.047, -11)
 OTHER = Quant.per_tensor(0.031, 20)
+PACKED = Quant.per_tensor(0.8, 1)
 PROBABILITY = Quant.per_tensor(1 / 256, -128)
 MOST_MACS = 150_000
 MOST_VALUES = 12_000
@@ -68,12 +70,12 @@ class Layers:
         """A random bias."""
         return self.constant(self.rng.integers(-4000, 4000, channels).astype(np.int32))
 
-    def layer(self, op: str, attrs: object, *inputs: Tensor, quant: Quant = MAP) -> Tensor:
+    def layer(self, op: str, attrs: object, *inputs: Tensor, quant: Quant = MAP, dtype: DType = DType.I8) -> Tensor:
         """A node and the map that it writes."""
         shape = TABLE[op].infer(attrs, *inputs)
         name = f"y{len(self._nodes)}"
         self._nodes.append(Node(op, name, attrs, tuple(tensor.name for tensor in inputs), (name,)))
-        return self._keep(Tensor(name, shape, DType.I8, quant))
+        return self._keep(Tensor(name, shape, dtype, quant))
 
     def graph(self) -> Graph:
         """The network; what another layer reads is no output."""
@@ -233,6 +235,18 @@ def _pad(layers: Layers, index: int) -> None:
     layers.layer("PAD", pad.Attrs(before, after), x)
 
 
+def _reshape(layers: Layers, index: int) -> None:
+    """There and back, as only packed values have to move."""
+    channels = layers.channels()
+    height, width = layers.image(channels, MOST_VALUES)
+    x = layers.map(height, width, channels)
+    flat = reshape.Attrs((1, height * width * channels))
+    y = layers.layer("RESHAPE", flat, x, quant=PACKED, dtype=(DType.U4, DType.U2)[index % 2])
+    if index % 3 == 0:
+        y = layers.layer("RESHAPE", reshape.Attrs((1, height, width * channels)), y, quant=PACKED, dtype=DType.U4)
+    layers.layer("RESHAPE", reshape.Attrs(x.shape), y)
+
+
 def _resize_nearest_neighbor(layers: Layers, index: int) -> None:
     channels = layers.channels()
     height, width = layers.image(channels * 4, MOST_VALUES)
@@ -259,6 +273,7 @@ _GRIDS: Mapping[str, tuple[Callable[[Layers, int], None], int]] = {
     "mean": (_mean, 24),
     "mul": (_binary("MUL"), 16),
     "pad": (_pad, 60),
+    "reshape": (_reshape, 20),
     "resize_nearest_neighbor": (_resize_nearest_neighbor, 60),
     "softmax": (_softmax, 32),
     "transpose": (_transpose, 24),

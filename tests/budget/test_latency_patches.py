@@ -6,7 +6,8 @@ import pytest
 
 from quantmcu_kit import passes, pipeline, tflite
 from quantmcu_kit.boards import catalog
-from quantmcu_kit.emit.latency import estimate_latency, node_calls, node_work, patch_costs
+from quantmcu_kit.emit.latency import estimate_latency, node_work, patch_costs
+from quantmcu_kit.emit.layers import node_calls
 from quantmcu_kit.emit.segment_work import segment_work
 from quantmcu_kit.emit.work import work_of
 from quantmcu_kit.ir.graph import Graph

@@ -66,12 +66,15 @@ def program(cases, tmp_path_factory):
 
 def test_code_in_patches_equals_the_whole(cases, program):
     rng = np.random.default_rng(0)
+    requests, expected = [], []
     for index, case in enumerate(cases):
         name = case.graph.inputs[0].tensor
         x = rng.integers(-128, 128, case.graph.tensors[name].shape).astype(np.int8)
-        (expected,) = Interpreter(case.graph, integer=True).run({name: x}).values()
-        for way, called in enumerate(WAYS):
-            np.testing.assert_array_equal(program.run(index, x, way), expected, err_msg=f"case {index}, {called}")
+        (output,) = Interpreter(case.graph, integer=True).run({name: x}).values()
+        requests += [(index, way, x) for way in range(len(WAYS))]
+        expected += [output] * len(WAYS)
+    for (index, way, _), got, wanted in zip(requests, program.run_all(requests), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted, err_msg=f"case {index}, {WAYS[way]}")
 
 
 def test_cases_cover_what_they_are_to_cover(cases, program):

@@ -15,9 +15,9 @@ FLAGS = "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -Os -std=c99
 needs_arm = pytest.mark.skipif(COMPILER is None, reason="arm-none-eabi-gcc is not installed")
 
 
-def compile_object(source: Path, target: Path, include: Path) -> Path:
+def compile_object(source: Path, target: Path, include: Path, *flags: str) -> Path:
     """``target``, compiled from one C file at -Os."""
-    command = [COMPILER, *FLAGS, "-I", str(include), "-c", str(source), "-o", str(target)]
+    command = [COMPILER, *FLAGS, *flags, "-I", str(include), "-c", str(source), "-o", str(target)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return target
 

@@ -16,6 +16,7 @@ from quantmcu_kit.emit.stages import build_stages
 from quantmcu_kit.host_compiler import find_compiler, sanitizer_flags, sanitizers
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.schedule import Schedule
+from tests.support.packed_maps import loaded, stored
 
 _TIMEOUT = 60  # seconds for one run
 _HEAD = """#include <stdio.h>
@@ -67,7 +68,8 @@ class CProgram:
         for index, graph in enumerate(graphs):
             functions.append(_function(graph, index, kernels))
             rows.append(_row(graph, index))
-        sources = needed_files(kernels)
+        has_packed = any(tensor.dtype.is_packed for graph in graphs for tensor in graph.tensors.values())
+        sources = needed_files(kernels, has_packed=has_packed)
         for path, text in sources.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
@@ -75,19 +77,22 @@ class CProgram:
         table = "static const network_t networks[] = {\n" + "".join(rows) + "};\n"
         (folder / "networks.c").write_text(_HEAD + includes + _TYPES + "".join(functions) + table + _MAIN)
         compiler = find_compiler()
-        flags = ["-std=c99", "-O1", "-g1", "-I", str(folder), *sanitizer_flags(sanitizers(compiler))]
+        flags = ["-std=c99", "-O1", "-g1", "-I", str(folder), f"-DQMCU_PACKED={has_packed:d}"]
+        flags += sanitizer_flags(sanitizers(compiler))
         compiler.compile([folder / "networks.c", *sorted(folder.rglob("quantmcu/**/*.c"))], flags, self._program)
 
     def run(self, index: int, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """int8 output [n, ...] of graph ``index`` for int8 inputs [n, ...]; AssertionError if a sanitizer objects."""
+        """The output [n, ...] of graph ``index`` for inputs [n, ...]; AssertionError if a sanitizer objects."""
+        graph = self._graphs[index]
         count = len(inputs[0])
-        stream = b"".join(array[run].tobytes() for run in range(count) for array in inputs)
+        dtypes = [graph.tensors[port.tensor].dtype for port in graph.inputs]
+        arrays = [stored(values, dtype) for values, dtype in zip(inputs, dtypes, strict=True)]
+        stream = b"".join(array[run].tobytes() for run in range(count) for array in arrays)
         command = [self._program, str(index), str(count)]
         result = subprocess.run(command, input=stream, capture_output=True, timeout=_TIMEOUT)
         assert result.returncode == 0, result.stderr.decode(errors="replace")[:2000]
-        graph = self._graphs[index]
-        shape = graph.tensors[graph.outputs[0].tensor].shape
-        return np.frombuffer(result.stdout, np.int8).reshape(-1, *shape[1:])
+        output = graph.tensors[graph.outputs[0].tensor]
+        return loaded(np.frombuffer(result.stdout, np.int8), output.dtype, output.shape)
 
 
 def _function(graph: Graph, index: int, kernels: set[str]) -> str:
@@ -106,9 +111,9 @@ def _row(graph: Graph, index: int) -> str:
     plan = memory.plan(graph)
     inputs = [graph.tensors[port.tensor] for port in graph.inputs]
     offsets = ", ".join(str(plan.stages[0].offsets[tensor.name]) for tensor in inputs)
-    sizes = ", ".join(str(tensor.elements) for tensor in inputs)
+    sizes = ", ".join(str(tensor.bytes) for tensor in inputs)
     output = graph.tensors[graph.outputs[0].tensor]
     return (
         f"    {{run_{index}, {plan.arena_bytes}, {len(inputs)}, {{{offsets}}}, {{{sizes}}}, "
-        f"{plan.stages[0].offsets[output.name]}, {output.elements}}},\n"
+        f"{plan.stages[0].offsets[output.name]}, {output.bytes}}},\n"
     )

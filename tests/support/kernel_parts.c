@@ -115,6 +115,7 @@ static void run_sum(const case_t *test)
         const buffer_t source = read_buffer(NULL);
         memset(&part, 0, sizeof part);
         part.in = as_source(source.view);
+        part.out = source.view;
         part.region = read_region();
         test->add(&part, width, sum);
         free(source.block);
@@ -184,6 +185,7 @@ static void run_patches(void)
         maps[i].tile_columns = (uint16_t)read_number();
         maps[i].width = (uint16_t)read_number();
         maps[i].channels = (uint16_t)read_number();
+        maps[i].pixel_bytes = maps[i].channels;
         maps[i].kept_rows = (uint16_t)read_number();
     }
     segment.maps = maps;

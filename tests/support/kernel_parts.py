@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,10 @@ from quantmcu_kit.host_compiler import find_compiler, sanitizer_flags, sanitizer
 from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.region import Interval, Region
 from quantmcu_kit.ir.schedule import Schedule
+from quantmcu_kit.ir.types import DType
+from quantmcu_kit.ops.halo import map_size
 from quantmcu_kit.ops.table import TABLE
+from tests.support.packed_maps import run_bytes, stored, without_rubbish
 
 _DRIVER = Path(__file__).with_suffix(".c")
 _TIMEOUT = 60  # seconds for one run
@@ -39,6 +42,7 @@ class Buffer:
         block: int8, what the memory holds; empty for a target in the memory of the first source.
         offset: of the view's data in the block.
         row_bytes, pixel_bytes, top, left, rows, channels: as in ``qmcu_target_t``.
+        dtype: of the map.
     """
 
     block: np.ndarray
@@ -49,6 +53,7 @@ class Buffer:
     left: int
     rows: int
     channels: int
+    dtype: DType = DType.I8
 
     def index(self, y: int, x: int) -> int:
         """Where the pixel (y, x) of the map lies in the block."""
@@ -58,8 +63,19 @@ class Buffer:
         """Write a region of a map [h, w, channels]."""
         for y in range(region.rows.start, region.rows.end):
             for x in range(region.columns.start, region.columns.end):
+                pixel = stored(values[y, x], self.dtype)
                 start = self.index(y, x)
-                self.block[start : start + self.channels] = values[y, x]
+                self.block[start : start + pixel.size] = pixel
+
+    def without_rubbish(self, region: Region) -> np.ndarray:
+        """The memory with zeros where no channel of the region's pixels is."""
+        result, size = self.block.copy(), run_bytes(self.channels, self.dtype)
+        for y in range(region.rows.start, region.rows.end):
+            for x in range(region.columns.start, region.columns.end):
+                start = self.index(y, x)
+                pixel = result[start : start + size]
+                pixel[:] = without_rubbish(pixel, self.dtype, self.channels)
+        return result
 
     @property
     def bytes(self) -> bytes:
@@ -88,15 +104,18 @@ class LayOut:
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
-    def buffer(self, size: tuple[int, int, int], region: Region, *, wide: bool = True) -> Buffer:
+    def buffer(
+        self, size: tuple[int, int, int], region: Region, dtype: DType = DType.I8, *, wide: bool = True
+    ) -> Buffer:
         """Rubbish, with room for a region of a map [h, w, channels]: all of the map, a tile or a ring of rows.
 
         Args:
+            dtype: of the map.
             wide: pixels may be some channels of a wider map.
         """
         height, width, channels = size
         before, after = (int(n) for n in self._rng.integers(0, 4, 2)) if wide and self._rng.random() < 0.3 else (0, 0)
-        pixel_bytes = before + channels + after
+        pixel_bytes = before + run_bytes(channels, dtype) + after
         kind = self._rng.choice(["whole", "tile", "larger tile", "ring"])
         if kind == "whole":
             rows, columns = Interval(0, height), Interval(0, width)
@@ -109,7 +128,7 @@ class LayOut:
         turn = int(self._rng.integers(0, max(rows.size, 1))) if kind == "ring" else 0
         block = self._rng.integers(-128, 128, max(rows.size * row_bytes - gap, 1)).astype(np.int8)
         top, count = rows.start - turn, max(rows.size, 1)
-        return Buffer(block, before, row_bytes, pixel_bytes, top, columns.start, count, channels)
+        return Buffer(block, before, row_bytes, pixel_bytes, top, columns.start, count, channels, dtype)
 
     def _grown(self, interval: Interval, limit: int) -> Interval:
         before, after = (int(n) for n in self._rng.integers(0, 3, 2))
@@ -126,6 +145,45 @@ class LayOut:
         return [Interval(start, end) for start, end in zip(cuts, cuts[1:], strict=False)]
 
 
+Job = tuple[Sequence[Buffer], Buffer, Region]  # sources, target, region of the output
+_NOTHING = np.zeros(0, np.int8)
+
+
+def random_jobs(
+    graph: Graph, pictures: Sequence[np.ndarray], whole: np.ndarray, rng: np.random.Generator
+) -> tuple[list[Job], list[Buffer]]:
+    """A node's output [h, w, channels] in parts, in random memory; and the targets as they must be afterwards.
+
+    Args:
+        pictures: the maps that it reads, [h, w, channels] each.
+    """
+    (node,) = graph.nodes
+    spec, inputs, output = TABLE[node.op], graph.input_tensors(node), graph.tensors[node.output]
+    maps = [graph.tensors[port.tensor] for port in graph.inputs]
+    lay_out = LayOut(rng)
+    jobs, expected = [], []
+    for region in lay_out.split(whole.shape[:2]):
+        halos = spec.halo(node.attrs, inputs, output, region)
+        halo_of = {tensor.name: halo for tensor, halo in zip(inputs, halos, strict=True) if tensor is not None}
+        sources = []
+        for tensor, picture in zip(maps, pictures, strict=True):
+            needed = halo_of[tensor.name].clipped(map_size(tensor))
+            there = needed if region.pixels else region.clipped(needed.size)
+            sources.append(lay_out.buffer(picture.shape, there, tensor.dtype))
+            if region.pixels:
+                sources[-1].put(needed, picture)
+        target = lay_out.buffer(whole.shape, region, output.dtype)
+        is_alike = pictures[0].shape == whole.shape and maps[0].dtype is output.dtype
+        if spec.in_place and is_alike and rng.random() < 0.3:
+            target = replace(sources[0], block=_NOTHING)
+        jobs.append((sources, target, region))
+        after = target if target.block.size else sources[0]
+        after = replace(after, block=after.block.copy())
+        after.put(region, whole)
+        expected.append(after)
+    return jobs, expected
+
+
 class KernelParts:
     """One-node graphs as cases of one program.
 
@@ -136,7 +194,8 @@ class KernelParts:
 
     def __init__(self, graphs: Sequence[Graph], folder: Path) -> None:
         self._program = folder / "kernel_parts.exe"
-        sources = needed_files({*_kernels(graphs)}, has_patches=True)
+        has_packed = any(tensor.dtype.is_packed for graph in graphs for tensor in graph.tensors.values())
+        sources = needed_files({*_kernels(graphs)}, has_patches=True, has_packed=has_packed)
         for path, text in sources.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
@@ -146,11 +205,12 @@ class KernelParts:
         table = "static const case_t cases[] = {\n" + "".join(rows) + "};\n"
         (folder / "cases.h").write_text(head + _TYPE + "".join(bodies) + table)
         compiler = find_compiler()
-        flags = ["-std=c99", "-O1", "-g1", "-I", str(folder), *sanitizer_flags(sanitizers(compiler))]
+        flags = ["-std=c99", "-O1", "-g1", "-I", str(folder), f"-DQMCU_PACKED={has_packed:d}"]
+        flags += sanitizer_flags(sanitizers(compiler))
         compiler.compile([_DRIVER, *sorted(folder.rglob("quantmcu/**/*.c"))], flags, self._program)
 
-    def parts(self, index: int, jobs: Sequence[tuple[Sequence[Buffer], Buffer, Region]]) -> list[np.ndarray]:
-        """The target's memory, int8, after each job: sources, target, region of the output."""
+    def parts(self, index: int, jobs: Sequence[Job]) -> list[np.ndarray]:
+        """The target's memory, int8, after each job."""
         stream = b"".join(
             numbers(len(sources)) + b"".join(source.bytes for source in sources) + target.bytes + region_bytes(region)
             for sources, target, region in jobs

@@ -18,25 +18,35 @@ from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import MemoryPlan
 from quantmcu_kit.ir.schedule import Schedule
 
-_TIMEOUT = 60  # seconds for one run
+_TIMEOUT = 60  # seconds for all runs
 WAYS = ("run_quantized", "run_rows", "push_row")
-_MAIN = """#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-{includes}
-static int8_t input[1 << 16], output[1 << 16];
-{readers}
-int main(int argc, char **argv)
+# Requests on standard input: which network, which way, its input. Writes the outputs.
+_MAIN = """#include <stdint.h>
+#include <stdio.h>
+{declarations}
+static int (*const networks[])(int way) = {{{functions}}};
+
+int main(void)
 {{
-    const int index = argc > 1 ? atoi(argv[1]) : -1, way = argc > 2 ? atoi(argv[2]) : -1;
-    int status = 99;
-    switch (index) {{
-{cases}
+    int32_t request[2];
+    while (fread(request, sizeof request, 1, stdin) == 1) {{
+        const int status = networks[request[0]](request[1]);
+        if (status != 0) {{
+            fprintf(stderr, "network %d, way %d: status %d\\n", (int)request[0], (int)request[1], status);
+            return 1;
+        }}
     }}
-    return status;
+    return 0;
 }}
 """
-_READER = """
+# A network in one piece: its constants, its layers, and what runs it.
+_UNIT = """#include <stdio.h>
+#include <stdlib.h>
+#include "{name}/weights.c"
+#include "{name}/{name}.c"
+
+static int8_t input[{macro}_INPUT_BYTES], output[{macro}_OUTPUT_BYTES];
+
 static int read_{name}(void *context, int32_t row, int32_t column, int32_t columns, int8_t *pixels)
 {{
     const int32_t c = {macro}_INPUT_CHANNELS;
@@ -44,7 +54,8 @@ static int read_{name}(void *context, int32_t row, int32_t column, int32_t colum
     return 0;
 }}
 
-static int run_{name}(int way)
+int run_{name}(int way);
+int run_{name}(int way)
 {{
     static {name}_push_t push;
     void *const arena = aligned_alloc({macro}_ARENA_ALIGNMENT, {macro}_ARENA_BYTES);
@@ -95,25 +106,33 @@ class PatchedProgram:
             for path in (f"src/{name}.h", f"src/{name}/{name}.c", f"src/{name}/weights.h", f"src/{name}/weights.c"):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_text(files[path])
-            sources += [folder / f"src/{name}/{name}.c", folder / f"src/{name}/weights.c"]
+            sources.append(folder / f"src/{name}.c")
+            sources[-1].write_text(_UNIT.format(name=name, macro=name.upper()))
         (folder / "main.c").write_text(_main([f"n{index}" for index in range(len(cases))]))
         _build([*sources, folder / "main.c"], folder, self._program)
 
     def run(self, index: int, x: np.ndarray, way: int = 0) -> np.ndarray:
         """int8 output of case ``index`` for an int8 input [1, ...] by one of :data:`WAYS`; a finding is an error."""
-        result = subprocess.run(
-            [self._program, str(index), str(way)], input=x.tobytes(), capture_output=True, timeout=_TIMEOUT
-        )
+        (output,) = self.run_all([(index, way, x)])
+        return output
+
+    def run_all(self, requests: Sequence[tuple[int, int, np.ndarray]]) -> list[np.ndarray]:
+        """:meth:`run` of several (case, way, input), one after another in one process."""
+        stream = b"".join(np.array([index, way], np.int32).tobytes() + x.tobytes() for index, way, x in requests)
+        result = subprocess.run([self._program], input=stream, capture_output=True, timeout=_TIMEOUT)
         assert result.returncode == 0, result.stderr.decode(errors="replace")[:2000] or result.returncode
-        graph = self._cases[index].graph
-        return np.frombuffer(result.stdout, np.int8).reshape(graph.tensors[graph.outputs[0].tensor].shape)
+        graphs = [self._cases[index].graph for index, _, _ in requests]
+        shapes = [graph.tensors[graph.outputs[0].tensor].shape for graph in graphs]
+        data = np.frombuffer(result.stdout, np.int8)
+        parts = np.split(data, np.cumsum([np.prod(shape, dtype=np.int64) for shape in shapes]))
+        assert not parts.pop().size
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _main(names: Sequence[str]) -> str:
     return _MAIN.format(
-        includes="".join(f'#include "{name}.h"\n' for name in names),
-        readers="".join(_READER.format(name=name, macro=name.upper()) for name in names),
-        cases="".join(f"    case {index}: status = run_{name}(way); break;\n" for index, name in enumerate(names)),
+        declarations="".join(f"int run_{name}(int way);\n" for name in names),
+        functions=", ".join(f"run_{name}" for name in names),
     )
 
 

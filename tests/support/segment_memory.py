@@ -54,8 +54,7 @@ def segment_memory(
     kept = aligned(tail_bytes(graph, segment))
     passing = set()
     for name in inner:
-        _, _, width, channels = graph.tensors[name].shape
-        kept += aligned(kept_rows(rows[name], columns[name]) * width * channels)
+        kept += aligned(kept_rows(rows[name], columns[name]) * graph.tensors[name].shape[2] * _pixel_bytes(graph, name))
         if stays(rows[name], columns[name]):
             kept += _tile_bytes(graph, rows, columns, name)
         else:
@@ -71,4 +70,10 @@ def segment_memory(
 
 
 def _tile_bytes(graph: Graph, rows: Axis, columns: Axis, name: str) -> int:
-    return aligned(rows[name].needed * columns[name].needed * graph.tensors[name].shape[3])
+    return aligned(rows[name].needed * columns[name].needed * _pixel_bytes(graph, name))
+
+
+def _pixel_bytes(graph: Graph, name: str) -> int:
+    """A pixel's channels share bytes with one another, not with other pixels."""
+    tensor = graph.tensors[name]
+    return -(-tensor.shape[3] * tensor.dtype.bits // 8)

@@ -15,9 +15,10 @@ RUNTIME = Path(quantmcu_kit.__file__).parents[1] / "platformio_lib" / "src" / "q
 KERNELS = sorted(path.stem for path in (RUNTIME / "kernels").glob("*.c"))
 
 
+@pytest.mark.parametrize("has_packed", [False, True], ids=["int8", "packed"])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_files_of_one_kernel_link_by_themselves(kernel, tmp_path):
-    files = runtime_files.needed_files([kernel])
+def test_files_of_one_kernel_link_by_themselves(kernel, has_packed, tmp_path):
+    files = runtime_files.needed_files([kernel], has_packed=has_packed)
     for path, text in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
@@ -27,8 +28,19 @@ def test_files_of_one_kernel_link_by_themselves(kernel, tmp_path):
         f"int main(void)\n{{\n    static qmcu_{kernel}_t layer;\n    (void)layer;\n"
         f"    return (void (*)(void))qmcu_{kernel} != NULL ? 0 : 1;\n}}\n"
     )
-    run(tool("cc"), "-std=c99", tmp_path / "main.c", *sources, "-o", tmp_path / "program")
+    switch = f"-DQMCU_PACKED={has_packed:d}"
+    run(tool("cc"), "-std=c99", switch, tmp_path / "main.c", *sources, "-o", tmp_path / "program")
     run(tmp_path / "program")
+
+
+def test_packing_comes_with_what_is_packed():
+    def primitives(has_packed: bool) -> set[str]:
+        files = runtime_files.needed_files(["fully_connected"], has_packed=has_packed)
+        return {Path(path).stem for path in files if path.endswith(".c")} - {"fully_connected"}
+
+    at_8_bits = {"matvec_s8_ref", "requant_s8_ref", "sum_s8_ref"}
+    assert primitives(False) == at_8_bits
+    assert primitives(True) == at_8_bits | {"matvec_packed_ref", "pack_ref"}
 
 
 def test_no_file_is_needed_without_kernels():

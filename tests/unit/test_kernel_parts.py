@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from quantmcu_kit.ir.region import Region
-from quantmcu_kit.ops.halo import map_size
-from quantmcu_kit.ops.table import TABLE
 from tests.ops.cases import as_int8
 from tests.ops.test_halo import CASES as ON_MAPS
 from tests.ops.test_op_contract import INTEGER, load, run
-from tests.support.kernel_parts import Buffer, KernelParts, LayOut, has_sums, numbers
+from tests.support.kernel_parts import Buffer, KernelParts, LayOut, has_sums, numbers, random_jobs
 
 ROUNDS = 4
 SUMMED = [case for case in INTEGER if has_sums(load(case))]
 CASES = list(dict.fromkeys((*ON_MAPS, *SUMMED)))
 SEGMENTS = 60
-EMPTY = np.zeros(0, np.int8)
 
 
 @pytest.fixture(scope="module")
@@ -36,33 +33,15 @@ def random_map(rng: np.random.Generator, size: tuple[int, int, int]) -> np.ndarr
 def test_parts_equal_the_whole(program, case):
     """A part reads nothing but its halo, writes nothing but its region, and writes what the whole has there."""
     graph = load(case)
-    (node,) = graph.nodes
-    spec, inputs, output = TABLE[node.op], graph.input_tensors(node), graph.tensors[node.output]
-    maps = [graph.tensors[port.tensor] for port in graph.inputs]
     rng = np.random.default_rng(zlib.crc32(str(case).encode()))
-    lay_out = LayOut(rng)
     jobs, expected = [], []
     for pictures in zip(*(as_int8(values) for values in case.pictures(ROUNDS)), strict=True):
         whole = run(graph, [picture[None] for picture in pictures], integer=True)[0]
-        for region in lay_out.split(whole.shape[:2]):
-            halos = spec.halo(node.attrs, inputs, output, region)
-            halo_of = {tensor.name: halo for tensor, halo in zip(inputs, halos, strict=True) if tensor is not None}
-            sources = []
-            for tensor, picture in zip(maps, pictures, strict=True):
-                needed = halo_of[tensor.name].clipped(map_size(tensor))
-                sources.append(lay_out.buffer(picture.shape, needed if region.pixels else region.clipped(needed.size)))
-                if region.pixels:
-                    sources[-1].put(needed, picture)
-            target = lay_out.buffer(whole.shape, region)
-            if spec.in_place and pictures[0].shape == whole.shape and rng.random() < 0.3:
-                target = replace(sources[0], block=EMPTY)
-            jobs.append((sources, target, region))
-            after = target if target.block.size else sources[0]
-            after = replace(after, block=after.block.copy())
-            after.put(region, whole)
-            expected.append(after.block)
-    for job, actual, block in zip(jobs, program.parts(CASES.index(case), jobs), expected, strict=True):
-        np.testing.assert_array_equal(actual, block, err_msg=str(job[2]))
+        more = random_jobs(graph, pictures, whole, rng)
+        jobs += more[0]
+        expected += more[1]
+    for job, actual, after in zip(jobs, program.parts(CASES.index(case), jobs), expected, strict=True):
+        np.testing.assert_array_equal(actual, after.block, err_msg=str(job[2]))
 
 
 def as_map(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[int, int, int]:

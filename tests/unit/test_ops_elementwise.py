@@ -122,9 +122,40 @@ def test_constant_scalars_become_tables(position):
 
 def test_channel_operands_are_used_again_for_each_row():
     params = mul.prepare(PLAIN, (int8((1, 1, 1, 3)), int8(MAP)), int8(MAP))
-    assert params.layout == binary.Layout(rows=20, columns=3, a_stride=0, b_stride=3)
     (call,) = mul.emit(params)
+    walk = {"rows": 20, "columns": 3, "a_stride": 0, "b_stride": 3, "channels": 3}
+    assert dict(call.fields).items() >= walk.items()
     assert (call.kernel, call.arguments) == ("mul", (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "shape", "out", "moves"),
+    [
+        ((DType.I8, DType.I8), (1, 3, 5, 1), (1, 15), False),
+        ((DType.U4, DType.U4), (1, 3, 5, 1), (1, 15), True),  # a byte for each pixel, a half for each element
+        ((DType.U4, DType.U4), (1, 3, 5, 4), (1, 60), False),
+        ((DType.U4, DType.U4), (1, 3, 5, 4), (1, 20, 3), True),
+        ((DType.U4, DType.U4), (1, 3, 5, 3), (1, 15, 3), False),
+        ((DType.U2, DType.U2), (1, 3, 5, 2), (1, 30), True),
+        ((DType.U2, DType.U2), (1, 3, 5, 4), (1, 5, 12), False),
+        ((DType.U4, DType.U2), (1, 3, 5, 4), (1, 60), True),
+        ((DType.I8, DType.U4), (1, 15), (1, 15), True),
+    ],
+)
+def test_views_move_what_is_packed_otherwise(dtypes, shape, out, moves):
+    """Each run of the last axis begins in a byte of its own."""
+    quant = Quant.per_tensor(0.5, 1)
+    x, y = (Tensor(name, size, dtype, quant) for name, size, dtype in zip("xy", (shape, out), dtypes, strict=True))
+    calls = reshape.SPEC.emit(reshape.SPEC.prepare(reshape.Attrs(out), (x,), y))
+    assert [call.kernel for call in calls] == ["reshape"] * moves
+
+
+def test_views_requantize():
+    """Packed values of another scale are other integers, wherever they lie."""
+    x, y = (Tensor(name, (1, 4), DType.U4, Quant.per_tensor(scale, 1)) for name, scale in (("x", 0.5), ("y", 1.0)))
+    (call,) = reshape.SPEC.emit(reshape.SPEC.prepare(reshape.Attrs((1, 4)), (x,), y))
+    # 1 + (q - 1) / 2; where nothing is shifted, halves go up
+    assert dict(call.fields)["table"].tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8]
 
 
 def test_axes_that_are_the_batch():

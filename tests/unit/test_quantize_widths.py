@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from quantmcu_kit import memory, passes, quantize, tflite
+from quantmcu_kit import passes, quantize, tflite
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import WHOLE, PrecisionPlan
@@ -227,20 +227,6 @@ def test_graphs_of_lower_widths_survive_serialization():
     integer = quantized(float_network(), PrecisionPlan(default=2))
     loaded = load_graph(save_graph(integer))
     assert dump(loaded) == dump(integer) and save_graph(loaded) == save_graph(integer)
-
-
-@pytest.mark.parametrize(
-    "precision",
-    [PrecisionPlan(4), PrecisionPlan(feature_maps=whole(averages=2)), PrecisionPlan(weights={"a/w": 4})],
-    ids=["all", "a map", "weights"],
-)
-def test_no_library_of_lower_widths_is_generated(precision):
-    graph = float_network()
-    if precision.weights:
-        precision = PrecisionPlan(weights={weight_names(graph)[0]: 4})
-    with pytest.raises(QmkitError) as caught:
-        memory.plan(quantized(graph, precision))
-    assert caught.value.code == "unsupported-precision"
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,8 @@ def test_a_chain_by_hand():
     bits = (8, 4, 2, 8, 8, 4, 4)
     # 64 pixels of 3 and of 5 · 4 bits in 3 bytes; of 6 · 2 bits in 2 bytes; of 4.
     assert [each.bytes(bits) for each in problem.neighbours] == [64 * (3 + 3), 64 * (3 + 2), 64 * (2 + 4)]
-    # Weights [out, 3, 3, in]: runs of 3 in 3 bytes, of 5 · 4 bits in 3 bytes, of 6 · 4 bits in 3.
-    assert problem.flash_bytes(bits) == 5 * 9 * 3 + 6 * 9 * 3 + 4 * 9 * 3
+    # Rows of 27 weights of 8 bits; of 45 · 4 bits in 23 bytes; of 54 · 4 bits in 27.
+    assert problem.flash_bytes(bits) == 5 * 27 + 6 * 23 + 4 * 27
     # Activations and weights as they are read.
     assert problem.total(bitops, bits) == 64 * (5 * 27 * 8 * 8 + 6 * 45 * 4 * 4 + 4 * 54 * 2 * 4)
 

@@ -71,7 +71,7 @@ def test_corrupted_weight_names_its_layer(library):
 
 
 def test_corrupted_kernel_names_the_layer_that_uses_it(library):
-    change(library / "src/classifier/quantmcu/kernels/softmax.c", "y - 128", "y - 127")
+    change(library / "src/classifier/quantmcu/kernels/softmax.c", "y + low, low", "y + low + 1, low")
     assert failure(library).layer == 6
 
 

@@ -30,8 +30,8 @@ qmcu_target_t qmcu_target(const qmcu_patch_t *patch, int32_t map)
     const int is_ring = patch->segment->column_steps == 1; /* rows stay where they are */
     qmcu_target_t target;
     target.data = patch->arena + m->tile;
-    target.row_bytes = (int32_t)m->tile_columns * m->channels;
-    target.pixel_bytes = m->channels;
+    target.row_bytes = (int32_t)m->tile_columns * m->pixel_bytes;
+    target.pixel_bytes = m->pixel_bytes;
     target.top = is_ring ? first - first % m->tile_rows : first;
     target.left = columns_of(patch, patch->column, map)->first;
     target.rows = m->tile_rows;
@@ -79,8 +79,8 @@ static void shift(const qmcu_patch_t *patch, int32_t map)
     }
     int8_t *row = patch->arena + m->tile;
     for (int32_t y = rows->first; y < rows->end; ++y) {
-        memmove(row, row + (ptrdiff_t)by * m->channels, (size_t)stay * m->channels);
-        row += (ptrdiff_t)m->tile_columns * m->channels;
+        memmove(row, row + (ptrdiff_t)by * m->pixel_bytes, (size_t)stay * m->pixel_bytes);
+        row += (ptrdiff_t)m->tile_columns * m->pixel_bytes;
     }
 }
 
@@ -92,10 +92,10 @@ static void move(const qmcu_patch_t *patch, int32_t map, qmcu_region_t region, i
     if (region.left >= region.right) {
         return;
     }
-    const size_t bytes = (size_t)(region.right - region.left) * m->channels;
+    const size_t bytes = (size_t)(region.right - region.left) * m->pixel_bytes;
     for (int32_t y = region.top; y < region.bottom; ++y) {
         const ptrdiff_t pixel = (ptrdiff_t)(y % m->kept_rows) * m->width + region.left;
-        int8_t *kept = patch->arena + m->kept + pixel * m->channels;
+        int8_t *kept = patch->arena + m->kept + pixel * m->pixel_bytes;
         int8_t *in_tile = qmcu_target_pixel(&tile, y, region.left);
         memcpy(into_tile ? in_tile : kept, into_tile ? kept : in_tile, bytes);
     }

@@ -23,6 +23,7 @@ typedef struct {
     uint32_t kept;                    /* offset of the rows that are kept for the patches below */
     uint16_t tile_rows, tile_columns; /* that the tile holds */
     uint16_t width, channels;         /* of the whole map */
+    uint16_t pixel_bytes;             /* of a pixel's channels: fewer than these below 8 bits */
     uint16_t kept_rows;               /* over the full width; 0 where none are kept beside the tile */
 } qmcu_map_t;
 

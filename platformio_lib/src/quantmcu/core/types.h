@@ -18,6 +18,17 @@ typedef struct {
     int32_t h, w, c, bits;
 } qmcu_shape_t;
 
+/* Pixels or values along the axes of a map. */
+typedef struct {
+    int32_t h, w, c;
+} qmcu_steps_t;
+
+/* How a value of one map becomes one of another: table[its bits], of 2^in_bits entries; NULL: it stays as it is. */
+typedef struct {
+    const int8_t *table;
+    int32_t in_bits, out_bits;
+} qmcu_carry_t;
+
 /* Bytes of a run of values: of a pixel, or a row of a matrix. */
 static inline int32_t qmcu_run_bytes(int32_t count, int32_t bits)
 {

@@ -8,15 +8,19 @@
 extern "C" {
 #endif
 
+/* The output is `rows` rows, in each of which the inputs follow one another. All numbers are values. */
 typedef struct {
     int32_t rows;
-    int32_t row_bytes;     /* of the input */
-    int32_t out_row_bytes; /* of the output: all inputs together */
-    int32_t out_offset;    /* where the input begins within each output row */
-    const int8_t *table;   /* [256] that rescales values, indexed by their bits; NULL copies them */
+    int32_t row;                    /* of the input */
+    int32_t out_row;                /* of the output: all inputs together */
+    int32_t out_offset;             /* where the input begins within each output row */
+    int32_t channels, out_channels; /* of a pixel; equal unless channels are joined: then a row is a pixel */
+    uint8_t in_bits, out_bits;
+    const int8_t *table; /* [2^in_bits] that rescales values, indexed by their bits; NULL copies them */
 } qmcu_concatenation_t;
 
-/* in: rows * row_bytes; out: the whole output, rows * out_row_bytes, no overlap with in. */
+/* in: one input; out: the whole output, no overlap with in. Inputs whose channels are joined below 8 bits are to be
+ * copied in their order. */
 void qmcu_concatenation(const qmcu_concatenation_t *layer, const int8_t *in, int8_t *out);
 
 /* The same for a part: of maps that are joined along their channels or, where qmcu_joined made the part, along rows or

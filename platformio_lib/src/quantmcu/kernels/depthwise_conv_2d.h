@@ -1,4 +1,4 @@
-/* depthwise_conv_2d.h: each channel of an int8 NHWC map convolved alone. Python twin:
+/* depthwise_conv_2d.h: each channel of an NHWC map convolved alone. Python twin:
  * quantmcu_kit/ops/depthwise_conv_2d.py. */
 #ifndef QMCU_KERNELS_DEPTHWISE_CONV_2D_H
 #define QMCU_KERNELS_DEPTHWISE_CONV_2D_H
@@ -15,12 +15,13 @@ typedef struct {
     qmcu_margin_t pad;
     int8_t in_zero;         /* zero-point of the input: the value of padding */
     int8_t weight_zero;     /* zero-point of the weights: 0 unless the model came from legacy uint8 */
-    const int8_t *weights;  /* [kernel.h][kernel.w][out.c] */
+    uint8_t weight_bits;    /* 8, 4 or 2 */
+    const int8_t *weights;  /* [kernel.h][kernel.w][out.c]; a tap begins in a byte of its own */
     qmcu_requant_t requant; /* bias holds the correction for in_zero */
     int32_t multiplier;     /* out.c = in.c * multiplier; output channel c reads input channel c / multiplier */
 } qmcu_depthwise_conv_2d_t;
 
-/* in: in.h*in.w*in.c bytes; out: out.h*out.w*out.c bytes, no overlap with in. */
+/* in and out are whole maps that do not overlap. */
 void qmcu_depthwise_conv_2d(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, int8_t *out);
 
 /* The same for a part of the output. */

@@ -1,4 +1,4 @@
-/* lookup.h: an operator on single int8 values as a table. Python twin: quantmcu_kit/ops/lookup.py. */
+/* lookup.h: an operator on single values as a table. Python twin: quantmcu_kit/ops/lookup.py. */
 #ifndef QMCU_KERNELS_LOOKUP_H
 #define QMCU_KERNELS_LOOKUP_H
 
@@ -9,11 +9,13 @@ extern "C" {
 #endif
 
 typedef struct {
-    int32_t count;       /* values of the map */
-    const int8_t *table; /* [256], indexed by the bits of the input */
+    int32_t count;    /* values of the map */
+    int32_t channels; /* of a pixel */
+    uint8_t in_bits, out_bits;
+    const int8_t *table; /* [2^in_bits], indexed by the bits of the input */
 } qmcu_lookup_t;
 
-/* in, out: count bytes; out may be in. */
+/* in, out: count values; out may be in where it takes no more bytes. */
 void qmcu_lookup(const qmcu_lookup_t *layer, const int8_t *in, int8_t *out);
 
 /* The same for a part of the map. */

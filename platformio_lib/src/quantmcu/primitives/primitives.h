@@ -26,6 +26,7 @@ extern "C" {
 #define qmcu_unpack_signed qmcu_unpack_signed__ref
 #define qmcu_pack qmcu_pack__ref
 #define qmcu_matvec_packed qmcu_matvec_packed__ref
+#define qmcu_carry qmcu_carry__ref
 
 #ifdef __cplusplus
 }

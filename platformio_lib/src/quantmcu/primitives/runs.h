@@ -11,6 +11,8 @@
 #ifndef QMCU_PRIMITIVES_RUNS_H
 #define QMCU_PRIMITIVES_RUNS_H
 
+#include <string.h>
+
 #include "primitives.h"
 
 /* Values [first, first + count) of a run of a feature map. */
@@ -25,6 +27,20 @@ static inline const int8_t *qmcu_load(const int8_t *run, int32_t bits, int32_t f
     (void)bits, (void)count, (void)buffer;
 #endif
     return run + first;
+}
+
+/* Copies the first values of a run of a feature map. */
+static inline void qmcu_fetch(const int8_t *run, int32_t bits, size_t count, int8_t *out)
+{
+#if QMCU_PACKED
+    if (bits < 8) {
+        qmcu_unpack_unsigned(run, bits, 0, (int32_t)count, out);
+        return;
+    }
+#else
+    (void)bits;
+#endif
+    memcpy(out, run, count);
 }
 
 /* Where values for a run are to be written from value `first` on, before qmcu_store. */

@@ -1,0 +1,6 @@
+"""The precision of a network, found by measurement: what each width loses, and the search over them."""
+
+from quantmcu_kit.precision.find import Attempt, Mix, find_precision
+from quantmcu_kit.precision.settings import PROXIES, RULES, VDPC, Settings
+
+__all__ = ["PROXIES", "RULES", "VDPC", "Attempt", "Mix", "Settings", "find_precision"]

@@ -1,0 +1,228 @@
+"""Float network, calibration and schedule -> the mix of widths, and with it the integer network."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantmcu_kit import quantize, search
+from quantmcu_kit.ir.branches import Branches, check_branches, inner_maps
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import OUTLIER, WHOLE, Calibration, TensorStats
+from quantmcu_kit.ir.schedule import Schedule
+from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.precision.classes import Candidate, candidates
+from quantmcu_kit.precision.owners import class_stats
+from quantmcu_kit.precision.sensitivity import PICTURES, Sensitivity
+from quantmcu_kit.precision.settings import Settings
+from quantmcu_kit.quantize.ranges import choose_range
+from quantmcu_kit.quantize.ties import tie_groups
+from quantmcu_kit.search import SearchResult
+from quantmcu_kit.search.problem import INT8, Choice, CostFunction, Key, Kind, Problem
+from quantmcu_kit.search.vdpc import class_shares, outlier_rate
+
+Progress = Callable[[str, int, int], None]
+ACCURACY_ONLY = 1.0  # λ where budgets alone ask for less
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A search, with classes or without.
+
+    Attributes:
+        name: ``off``, or the rule of the classes.
+        predicted: sum of the choices' losses: in nats or in bits of entropy, as the proxy has it.
+        divergence: measured with all choices together, in nats or in variances of the output.
+        bitops: per picture.
+        outlier_share: of all patches of the calibration pictures.
+    """
+
+    name: str
+    predicted: float
+    divergence: float
+    bitops: int
+    outlier_share: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Mix:
+    """The integer network in its widths.
+
+    Attributes:
+        graph: as all layers outside of branch classes see it.
+        branches: None where patches have no classes.
+        schedule: as given.
+        result: of the search.
+        outliers: bool [pictures, row steps, column steps] on the calibration pictures; None without classes.
+        attempts: all that were tried, the chosen one first.
+        seconds: of everything but the search itself.
+    """
+
+    graph: Graph
+    branches: Branches | None
+    schedule: Schedule
+    result: SearchResult
+    outliers: np.ndarray | None
+    attempts: tuple[Attempt, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The outcome of one attempt."""
+
+    attempt: Attempt
+    problem: Problem
+    result: SearchResult
+    candidate: Candidate | None
+    stats: Mapping[Key, TensorStats]
+
+
+def find_precision(
+    graph: Graph,
+    base: Graph,
+    calibration: Calibration,
+    schedule: Schedule,
+    inputs: np.ndarray,
+    settings: Settings,
+    quantize_settings: quantize.Settings,
+    *,
+    budgets: search.Budgets | None = None,
+    cycles: CostFunction | None = None,
+    fixed_flash_bytes: int = 0,
+    fixed_bytes: Mapping[str, int] | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Mix:
+    """Search for widths within budgets, and quantize.
+
+    Args:
+        graph: float.
+        base: the integer graph with 8 bits everywhere.
+        inputs: int8 [n, ...], the input of ``base`` on calibration pictures; the first of them are measured on.
+        fixed_flash_bytes: flash beside the weights.
+        fixed_bytes: RAM beside feature maps, by node.
+
+    Raises:
+        QmkitError: ``infeasible-budget`` and what else the search raises; ``bad-loss`` for NaN and infinities.
+    """
+    started = time.perf_counter()
+    sensitivity = Sensitivity(
+        graph, calibration, quantize_settings, inputs[:PICTURES], weight_widths=settings.weight_widths, base=base
+    )
+    finder = _Finder(graph, calibration, schedule, sensitivity, settings, quantize_settings, progress)
+    finder.constraints = (budgets or search.Budgets(), cycles, fixed_flash_bytes, fixed_bytes or {})
+    found = [] if settings.vdpc in ("static", "dynamic") else [finder.attempt(None)]
+    found += [
+        finder.attempt(each) for each in candidates(schedule, calibration, sensitivity, settings) if each.is_mixture
+    ]
+    if not found:  # no stage can have classes, or all patches are of one
+        found = [finder.attempt(None)]
+    found.sort(key=lambda each: each.attempt.divergence)
+    best = found[0]
+    integer, branches = finder.quantized(best)
+    return Mix(
+        integer,
+        branches,
+        schedule,
+        best.result,
+        best.candidate.outliers if best.candidate else None,
+        tuple(each.attempt for each in found),
+        time.perf_counter() - started,
+    )
+
+
+class _Finder:
+    """What all attempts have in common, and the losses that were measured so far."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        calibration: Calibration,
+        schedule: Schedule,
+        sensitivity: Sensitivity,
+        settings: Settings,
+        quantize_settings: quantize.Settings,
+        progress: Progress,
+    ) -> None:
+        self._graph, self._calibration, self._schedule = graph, calibration, schedule
+        self._sensitivity, self._settings, self._progress = sensitivity, settings, progress
+        self._quantize_settings = quantize_settings
+        self._ties = tie_groups(graph)
+        self._measured: dict[tuple[Kind, tuple[str, ...], int], float] = {}  # of choices that no class changes
+        self.constraints: tuple[search.Budgets, CostFunction | None, int, Mapping[str, int]]
+
+    def attempt(self, candidate: Candidate | None) -> _Found:
+        """Search with the classes of a candidate, or without any."""
+        stats: Mapping[Key, TensorStats] = {}
+        if candidate is not None:
+            inner = inner_maps(self._schedule.stages[candidate.stage].patches)
+            maps = [t for t in self._sensitivity.base.feature_maps() if t.name in inner]
+            stats = class_stats(candidate.owners, maps, self._sensitivity.batches)
+        self._sensitivity.set_classes(candidate.owners if candidate else None, stats)
+        problem = self._with_losses(self._problem(candidate), stats, candidate.name if candidate else "off")
+        trade_off = ACCURACY_ONLY if self._settings.trade_off is None else self._settings.trade_off
+        strategy = search.Settings(trade_off, scores_weights=len(self._settings.weight_widths) > 1)
+        result = search.run(self._settings.search, problem, strategy)
+        assignment = problem.assignment(result.precision)
+        pairs = list(zip(problem.choices, assignment, strict=True))
+        divergence = self._sensitivity.divergences(dict(pairs)).mean()
+        share = 0.0 if candidate is None else float(candidate.outliers.mean())
+        name = "off" if candidate is None else candidate.name
+        predicted = sum(choice.loss(bits) for choice, bits in pairs)
+        attempt = Attempt(name, predicted, float(divergence), result.bitops, share)
+        return _Found(attempt, problem, result, candidate, stats)
+
+    def _problem(self, candidate: Candidate | None) -> Problem:
+        budgets, cycles, fixed_flash_bytes, fixed_bytes = self.constraints
+        shares = {candidate.stage: class_shares(outlier_rate(candidate.outliers))} if candidate else {}
+        wants = search.Wants(self._settings.map_widths, self._settings.weight_widths, frozenset({OUTLIER}))
+        problem = search.build(
+            self._graph, self._ties, self._schedule, classes=shares, wants=wants, fixed_bytes=fixed_bytes
+        )
+        return dataclasses.replace(
+            problem,
+            budgets=budgets,
+            cycles=cycles,
+            by_cycles=self._settings.by_cycles,
+            fixed_flash_bytes=fixed_flash_bytes,
+        )
+
+    def _with_losses(self, problem: Problem, stats: Mapping[Key, TensorStats], name: str) -> Problem:
+        if self._settings.proxy == "entropy":
+            return self._with_entropies(problem, stats)
+        return search.with_divergences(
+            problem, self._measure, lambda done, total: self._progress(f"sensitivity, vdpc {name}", done, total)
+        )
+
+    def _measure(self, choice: Choice, bits: int) -> float:
+        """The loss of a choice, measured once for all attempts where it belongs to no class."""
+        key = (choice.kind, choice.tensors, bits)
+        if choice.branch_class != WHOLE:
+            return self._sensitivity(choice, bits)
+        if key not in self._measured:
+            self._measured[key] = self._sensitivity(choice, bits)
+        return self._measured[key]
+
+    def _with_entropies(self, problem: Problem, stats: Mapping[Key, TensorStats]) -> Problem:
+        maps = {(WHOLE, name): each for name, each in self._calibration.tensors.items()} | dict(stats)
+        method = self._quantize_settings.range_method
+        ranges = {key: choose_range(each, method, INT8) for key, each in maps.items()}
+        axes = {n.inputs[1]: TABLE[n.op].weight_axis for n in self._graph.nodes if TABLE[n.op].weight_axis is not None}
+        weights = {
+            name: search.weight_stats(self._graph.tensors[name].data, axis, name=name) for name, axis in axes.items()
+        }
+        return search.with_entropies(problem, maps, weights, ranges)
+
+    def quantized(self, found: _Found) -> tuple[Graph, Branches | None]:
+        """The integer network of an attempt."""
+        arguments = (self._graph, self._calibration, found.result.precision, self._quantize_settings)
+        if found.candidate is None:
+            return quantize.apply(*arguments), None
+        inner = inner_maps(self._schedule.stages[found.candidate.stage].patches)
+        graphs = quantize.apply_classes(*arguments, inner=inner, class_stats=found.stats)
+        branches = check_branches(Branches(found.candidate.stage, graphs, found.candidate.rule), self._schedule)
+        return branches.common, branches
