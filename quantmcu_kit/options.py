@@ -90,7 +90,8 @@ class Options:
         "it lowers the predicted loss at equal cost).",
     )
     vdpc_rule: str = _option(
-        "gaussian", "What makes a patch one that stays at 8 bits: gaussian (outliers) or error (of rounding)."
+        "error",
+        "What makes a patch one that stays at 8 bits: error (measured harm) or gaussian (outliers, the paper's).",
     )
     phi: float = _option(0.95, "With --vdpc-rule gaussian: share of a Gaussian's mass that is no outlier.")
     map_widths: str = _option("8,4", "Bits that feature maps may have.")

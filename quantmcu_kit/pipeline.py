@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from quantmcu_kit import calibrate, emit, memory, passes, patch, quantize, tflite
+from quantmcu_kit import calibrate, emit, passes, precision, quantize, tflite
 from quantmcu_kit.boards.catalog import Board, find
 from quantmcu_kit.calibrate import Dataset, Progress
-from quantmcu_kit.emit.footprint import STACK_BYTES, Footprint, estimate_footprint
-from quantmcu_kit.emit.latency import Latency, estimate_latency, has_cycles, patch_costs
+from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
+from quantmcu_kit.emit.latency import Latency, estimate_latency
 from quantmcu_kit.emit.names import library_name
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
+from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.contract import Golden, Preprocess
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.manifest import Manifest
-from quantmcu_kit.ir.plans import Calibration, MemoryPlan, PrecisionPlan, TensorStats
-from quantmcu_kit.ir.schedule import Schedule
+from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
+from quantmcu_kit.layout import Layout, lay_out, nominal_graph
+from quantmcu_kit.mix import Frame, find_mix, frame_of
+from quantmcu_kit.ops.branches import BranchInterpreter, interpreter_of
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
+from quantmcu_kit.precision import Mix
 from quantmcu_kit.tflite.kinds import ModelKind
 
 MAX_MODEL_BYTES = 256 * 1024 * 1024  # far beyond any microcontroller's flash
 BATCH = 16  # pictures decoded, observed or simulated at a time
 GOLDENS = 4  # golden vectors in a library
-_STAND_IN = "cortex-m4f"  # its cycles tell dear layers from cheap ones for cores that have no cycle model
-_TIGHTER_PLANS = 4  # tried where blocks cannot be placed without gaps
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -67,25 +70,29 @@ class Quantized:
     """An integer graph, how pixels enter it, and a few inputs with their exact outputs.
 
     Attributes:
-        int8: the same network at 8 bits, where the graph has other widths too.
+        graph: where patches have classes, the one that stands for all of them.
+        calibration: what was seen of a float model on the user's pictures.
+        mix: the widths that were searched for, with ``int8``, the same network at 8 bits.
     """
 
     graph: Graph
     preprocess: Preprocess | None
     class_names: tuple[str, ...]
     goldens: tuple[Golden, ...]
-    calibration_pictures: int
     warnings: tuple[str, ...]
+    calibration: Calibration | None = None
+    mix: Mix | None = None
     int8: Graph | None = None
 
+    @property
+    def calibration_pictures(self) -> int:
+        """How many were seen."""
+        return self.calibration.pictures if self.calibration else 0
 
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """How an integer graph runs on a board: what there was to choose from, the stages, and their memory."""
-
-    choice: patch.Choice
-    schedule: Schedule
-    memory: MemoryPlan
+    @property
+    def branches(self) -> Branches | None:
+        """Classes of patches, where there are any."""
+        return self.mix.branches if self.mix else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +135,13 @@ def load_model(path: Path) -> Model:
 def build(model: Model, options: Options, progress: Progress = _silent) -> Build:
     """The whole flow. Nothing is written: see :func:`emit.write`."""
     board = find(options.board)
+    frame = _frame(model, board, options)
     quantized = quantize_model(model, options, progress)
-    layout = lay_out(quantized.graph, board, options)
+    if frame:
+        quantized, layout = with_mix(model, quantized, board, frame, progress)
+    else:
+        layout = lay_out(quantized.graph, board, options)
+    branches = quantized.branches
     progress("emit", 0, 1)
     files = emit.render(
         quantized.graph,
@@ -137,53 +149,15 @@ def build(model: Model, options: Options, progress: Progress = _silent) -> Build
         name=options.name or model.name,
         board=board.id,
         schedule=layout.schedule,
+        branches=branches,
         preprocess=quantized.preprocess,
         class_names=quantized.class_names,
         goldens=quantized.goldens,
     )
     progress("emit", 1, 1)
     manifest = manifests.from_json(files[manifests.PATH])
-    latency = estimate_latency(quantized.graph, board, layout.schedule, layout.memory)
+    latency = estimate_latency(quantized.graph, board, layout.schedule, layout.memory, branches)
     return Build(board, quantized, layout, manifest, estimate_footprint(manifest), latency, files)
-
-
-def arena_limit(board: Board, options: Options) -> int:
-    """Most bytes of the arena: what the user says, else what the board leaves beside the stack."""
-    return board.free_ram_bytes - STACK_BYTES if options.ram is None else options.ram
-
-
-def lay_out(graph: Graph, board: Board, options: Options) -> Layout:
-    """Plan an integer graph's patches and memory for a board.
-
-    Raises:
-        QmkitError: ``ram-budget``, ``cost-limit``, ``bad-patches`` or ``bad-plan``: what is asked for cannot be.
-    """
-    costs = _costs(graph, board) if options.cost in (None, "cycles") else None
-    alive = memory.bytes_alive(graph)
-    limit = budget = arena_limit(board, options)
-    for _ in range(_TIGHTER_PLANS):
-        choice = patch.choose(graph, costs, options.wishes(budget), whole_bytes=alive)
-        schedule = patch.lay_out(graph, choice.plan)
-        plan = memory.plan(graph, schedule, internal_bytes=limit if board.psram_bytes else None)
-        if not choice.fits or plan.arena_bytes <= limit:
-            break
-        budget -= plan.arena_bytes - limit
-    return Layout(choice, schedule, plan)
-
-
-def _costs(graph: Graph, board: Board) -> patch.Costs:
-    """What nodes and patches take, in cycles of the board's core."""
-    core = board.cpu if has_cycles(board.cpu) else _STAND_IN
-    cycles = patch_costs(graph, core)
-    pairs = zip(graph.nodes, cycles.whole, cycles.call, strict=True)
-    return patch.Costs(
-        nodes={node.name: patch.NodeCost(whole, call) for node, whole, call in pairs},
-        byte=cycles.moved_byte,
-        enter=cycles.enter,
-        leave=cycles.leave,
-        patch=cycles.patch,
-        check=cycles.check,
-    )
 
 
 def quantize_model(model: Model, options: Options, progress: Progress = _silent) -> Quantized:
@@ -192,7 +166,7 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
     preprocess = calibrate.resolve_preprocess(
         model.graph, preprocess=options.preprocess, normalisation=options.normalisation
     )
-    graph, pictures, warnings = model.graph, 0, ()
+    graph, calibration, warnings = model.graph, None, ()
     if not model.is_integer:
         if len(model.graph.inputs) > 1:
             raise _several_inputs(model)
@@ -201,20 +175,42 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
         calibration, warnings = calibrate.observe(
             model.data, model.graph, dataset, preprocess, limit=options.limit, progress=progress
         )
-        pictures = calibration.pictures
-        precision = PrecisionPlan()
-        graph = quantize.apply(graph, calibration, precision, quantize.Settings(options.range, options.rounding))
-    goldens = _goldens(graph, dataset, preprocess)
+        settings = quantize.Settings(options.range, options.rounding)
+        graph = quantize.apply(graph, calibration, PrecisionPlan(), settings)
+    goldens = _goldens(Interpreter(graph, integer=True), graph, dataset, preprocess)
     names, complaint = _class_names(graph, dataset)
-    return Quantized(graph, preprocess, names, goldens, pictures, (*warnings, *complaint))
+    return Quantized(graph, preprocess, names, goldens, (*warnings, *complaint), calibration)
+
+
+def _frame(model: Model, board: Board, options: Options) -> Frame | None:
+    """What a search for widths has to keep to, where there is one: before the user waits for calibration."""
+    if options.bits != "auto":
+        return None
+    if model.is_integer:
+        raise _already_quantized(model)
+    return frame_of(model.graph, board, options)
+
+
+def with_mix(
+    model: Model, int8: Quantized, board: Board, frame: Frame, progress: Progress = _silent
+) -> tuple[Quantized, Layout]:
+    """A float model quantized at 8 bits -> the mix of widths that the search finds for the board.
+
+    Raises:
+        QmkitError: what :func:`mix.find_mix` raises.
+    """
+    dataset = find_dataset(model, frame.options.images)
+    samples = np.concatenate([batch.data for batch in dataset.batches(BATCH, limit=precision.PICTURES)])
+    inputs = calibrate.quantized_inputs(int8.graph, samples, int8.preprocess)
+    mix, layout = find_mix(model.graph, int8.graph, int8.calibration, inputs, board, frame, progress)
+    run = interpreter_of(mix.graph, layout.schedule, mix.branches)
+    goldens = _goldens(run, mix.graph, dataset, int8.preprocess)
+    return dataclasses.replace(int8, graph=mix.graph, goldens=goldens, mix=mix, int8=int8.graph), layout
 
 
 def sized_graph(model: Model) -> Graph:
     """The integer graph that a build would have, for its sizes alone: float maps get the nominal range [-1, 1]."""
-    nominal_stats = TensorStats(-1.0, 1.0, np.ones(2, np.int64), -1.0, 1.0)
-    stats = {tensor.name: nominal_stats for tensor in model.graph.feature_maps()}
-    nominal = quantize.Settings("minmax", rounding="nearest", bias_correction=False)
-    return quantize.apply(model.graph, Calibration(stats, {}, 0), PrecisionPlan(), nominal)
+    return nominal_graph(model.graph)
 
 
 def find_dataset(model: Model, images: Path | None) -> Dataset | None:
@@ -237,7 +233,9 @@ def _class_names(graph: Graph, dataset: Dataset | None) -> tuple[tuple[str, ...]
     )
 
 
-def _goldens(graph: Graph, dataset: Dataset | None, preprocess: Preprocess | None) -> tuple[Golden, ...]:
+def _goldens(
+    interpreter: Interpreter | BranchInterpreter, graph: Graph, dataset: Dataset | None, preprocess: Preprocess | None
+) -> tuple[Golden, ...]:
     """Golden vectors of the user's first pictures, or of reproducible noise where there are none."""
     shapes = [graph.tensors[port.tensor].shape for port in graph.inputs]
     if dataset is not None and len(shapes) == 1:
@@ -247,7 +245,7 @@ def _goldens(graph: Graph, dataset: Dataset | None, preprocess: Preprocess | Non
         generator = np.random.default_rng(0)
         inputs = [generator.integers(-128, 128, (GOLDENS, *shape[1:])).astype(np.int8) for shape in shapes]
     names = [port.tensor for port in graph.inputs]
-    outputs = Interpreter(graph, integer=True).run(dict(zip(names, inputs, strict=True)))
+    outputs = interpreter.run(dict(zip(names, inputs, strict=True)))
     return tuple(
         Golden(_rows(inputs, index), _rows([outputs[port.tensor] for port in graph.outputs], index))
         for index in range(len(inputs[0]))
@@ -283,6 +281,15 @@ def _needs_pictures(model: Model) -> QmkitError:
         f"{model.path.name} is a {model.kind.value} model and needs pictures to calibrate on",
         why="the ranges of its feature maps are found by running it on inputs like those it will see",
         hint="add --images FOLDER, or put an images/ folder beside the model",
+    )
+
+
+def _already_quantized(model: Model) -> QmkitError:
+    return QmkitError(
+        "already-quantized",
+        f"{model.path.name} is a {model.kind.value} model, whose widths are given",
+        why="narrower widths are chosen from the float network's values and weights",
+        hint="--bits 8, or build from the float model",
     )
 
 

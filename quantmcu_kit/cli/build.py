@@ -10,6 +10,7 @@ from rich.text import Text
 from quantmcu_kit import emit, pipeline
 from quantmcu_kit.cli import console, flags
 from quantmcu_kit.cli.latency import latency_lines
+from quantmcu_kit.cli.mix import mix_facts, mix_lines
 from quantmcu_kit.cli.stages import stage_facts, stage_table
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.options import Options
@@ -91,6 +92,7 @@ def _summary(result: Build, target: Path) -> dict[str, object]:
         "latency_ms": result.latency.milliseconds if result.latency else None,
         "calibration_pictures": result.quantized.calibration_pictures,
         "preprocess": _preprocess_text(result),
+        **mix_facts(result),
         "layers": [
             {
                 "index": layer.index,
@@ -121,7 +123,8 @@ def _print_summary(source: Model, result: Build, target: Path) -> None:
         ("model", f"{source.path.name}: {source.kind.value}, {len(manifest.layers)} layers, "
                   f"{manifest.macs / 1e6:,.2f} M MACs"),
         ("input", f"{'x'.join(map(str, source.sample_shape))}, {_preprocess_text(result)}"),
-        ("int8", "its own ranges, kept" if source.is_integer else f"calibrated on {pictures} pictures"),
+        ("ranges", "its own, kept" if source.is_integer else f"calibrated on {pictures} pictures"),
+        *mix_lines(result),
         ("RAM", _usage(footprint.ram_bytes, board.free_ram_bytes)),
         ("", f"arena {manifest.arena_bytes:,} B (lower bound {manifest.arena_lower_bound_bytes:,}), "
              f"stack up to {footprint.stack_bytes:,} B"),

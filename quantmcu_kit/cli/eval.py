@@ -56,7 +56,7 @@ def evaluate(
     latency: flags.Latency = None,
     json: flags.Json = False,
 ) -> None:
-    """Measure top-1 accuracy on labelled pictures: the model file, the library at 8 bits, and the mix of --bits auto."""
+    """Measure top-1 accuracy on labelled pictures: the model file, the library at 8 bits, the mix of --bits auto."""
     chosen = {name: value for name, value in locals().items() if name not in ("model", "images", "calibration", "json")}
     options = Options(images=calibration, **chosen)
     with console.progress(not json) as progress:

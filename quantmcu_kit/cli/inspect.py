@@ -13,14 +13,16 @@ from quantmcu_kit.boards import catalog
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.cli import console, flags
 from quantmcu_kit.cli.latency import latency_lines
+from quantmcu_kit.cli.library import inspect_library
 from quantmcu_kit.cli.stages import stage_facts, stage_table
 from quantmcu_kit.emit.latency import Latency, estimate_latency
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.layout import Layout, arena_limit, lay_out
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
 from quantmcu_kit.patch.plan import front_json
-from quantmcu_kit.pipeline import Layout, Model
+from quantmcu_kit.pipeline import Model
 
 _PLANS_SHOWN = 12
 _GRIDS_SHOWN = 6
@@ -28,7 +30,9 @@ _GRIDS_SHOWN = 6
 
 @console.command
 def inspect(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)] = None,
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="A .tflite file, or a library.", show_default=False)
+    ] = None,
     board: Annotated[str, typer.Option("--board", help="Board to estimate the latency for.")] = Options.board,
     patches: Annotated[
         bool, typer.Option("--patches", help="Plan patches for the board, and show the stages and what else there is.")
@@ -39,17 +43,20 @@ def inspect(
     support: Annotated[bool, typer.Option("--support", help="List the supported operators and their forms.")] = False,
     json: flags.Json = False,
 ) -> None:
-    """Show a model's layers, multiply-accumulates, memory and estimated latency at 8 bits."""
+    """Show a model's layers, work, memory and estimated latency at 8 bits, or the bits of a built library."""
     if support:
         _print_support(json)
         return
     if model is None:
         raise QmkitError("bad-usage", "no model was given", hint="qmkit inspect MODEL, or qmkit inspect --support")
+    if Path(model).is_dir():
+        inspect_library(Path(model), json=json)
+        return
     target = catalog.find(board)
     source = pipeline.load_model(Path(model))
     graph = pipeline.sized_graph(source)
     options = Options(board=board, optimize=optimize, ram=ram, input=input, patches="auto" if patches else "off")
-    layout = pipeline.lay_out(graph, target, options)
+    layout = lay_out(graph, target, options)
     latency = estimate_latency(graph, target, layout.schedule, layout.memory)
     facts = _facts(source, graph, layout, target, latency)
     if json:
@@ -57,7 +64,7 @@ def inspect(
     else:
         _print_facts(source, facts, target, latency)
         if patches:
-            _print_patches(facts, pipeline.arena_limit(target, options))
+            _print_patches(facts, arena_limit(target, options))
 
 
 def _facts(source: Model, graph: Graph, layout: Layout, board: Board, latency: Latency | None) -> dict[str, object]:

@@ -67,7 +67,7 @@ class PatchClasses:
     @property
     def scores(self) -> str:
         """The table of a scan, as lines."""
-        return format_values(self.branches.rule.table[: self.score_count].reshape(-1, 16))
+        return format_values(self.branches.rule.table[: self.score_count])
 
     @property
     def score_count(self) -> int:
@@ -94,7 +94,7 @@ def patch_classes(branches: Branches | None, schedule: Schedule, stage: int) -> 
     Raises:
         QmkitError: ``branch-classes``: there are more than the generated code tells apart.
     """
-    if branches is None or branches.stage != stage:
+    if branches is None or branches.stage != stage or len(branches.graphs) == 1:
         return None
     if len(branches.graphs) > _MOST:
         raise QmkitError(

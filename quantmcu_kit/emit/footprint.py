@@ -7,12 +7,13 @@ the runtime); a test holds the estimate against the cross-compiler's figures.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 
 from quantmcu_kit.emit.runtime_files import runtime_root
-from quantmcu_kit.ir.manifest import Manifest, SegmentEntry
+from quantmcu_kit.ir.manifest import LayerEntry, Manifest, SegmentEntry
 from quantmcu_kit.ir.schedule import HaloMode
 
 if sys.version_info >= (3, 11):
@@ -21,6 +22,7 @@ else:
     import tomli as tomllib
 
 _SEGMENT_BYTES, _MAP_BYTES, _SPAN_BYTES = 20, 20, 6  # of the structs in core/patch.h, with 32-bit pointers
+_SCAN_BYTES, _SCORE_BYTES = 8, 2  # of core/scan.h
 STACK_BYTES = 1024  # deepest chain run -> segment -> kernel -> primitive with its block of accumulators, rounded up
 PACKED_STACK_BYTES = 1280  # the same where kernels have blocks of unpacked values too
 
@@ -86,9 +88,15 @@ def _is_packed(manifest: Manifest) -> bool:
 
 
 def table_bytes(segment: SegmentEntry) -> int:
-    """Bytes of a segment's constant tables, exact: qmcu_segment_t, and of each map a qmcu_map_t and its spans."""
-    spans = segment.rows + segment.columns
-    return _SEGMENT_BYTES + segment.maps * (_MAP_BYTES + spans * _SPAN_BYTES)
+    """Bytes of a segment's constant tables, exact: qmcu_segment_t, and of each map a qmcu_map_t and its spans; and what
+    tells branch classes apart."""
+    spans = segment.maps * (segment.rows + segment.columns) * _SPAN_BYTES
+    each = _SEGMENT_BYTES + segment.maps * _MAP_BYTES
+    classes = segment.classes
+    if classes is None:
+        return each + spans
+    told_by = segment.rows * segment.columns if classes.of_patch else _SCAN_BYTES + classes.scores * _SCORE_BYTES
+    return len(classes.names) * each + spans + told_by
 
 
 def _in_segments(manifest: Manifest) -> frozenset[str]:
@@ -103,7 +111,19 @@ def _moves(segment: SegmentEntry) -> bool:
 
 
 def _segment_code(manifest: Manifest, segment: SegmentEntry) -> int:
-    sizes = _sizes()["segments"]
-    calls = sum(len(layer.kernels) for layer in manifest.layers[segment.start : segment.end])
+    sizes, layers = _sizes()["segments"], manifest.layers[segment.start : segment.end]
+    calls = sum(len(layer.kernels) for layer in layers)
     moved_maps = segment.maps if _moves(segment) else 0
-    return sizes["fixed"] + sizes["per_call"] * calls + sizes["per_moved_map"] * moved_maps
+    return (
+        sizes["fixed"] + sizes["per_call"] * calls + sizes["per_moved_map"] * moved_maps + _class_code(layers, segment)
+    )
+
+
+def _class_code(layers: Sequence[LayerEntry], segment: SegmentEntry) -> int:
+    """What branch classes add: parameters of their own in each layer, and their choice."""
+    if segment.classes is None:
+        return 0
+    sizes = _sizes()
+    parameters = [sizes["parameters"][kernel] for layer in layers for kernel in layer.kernels]
+    others = len(segment.classes.names) - 1
+    return others * sum(parameters) + sizes["segments"]["per_classed_call"] * len(parameters)

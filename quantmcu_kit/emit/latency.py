@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from quantmcu_kit.boards.catalog import Board
+from quantmcu_kit.emit.classes import PatchClasses, patch_classes
 from quantmcu_kit.emit.layers import node_calls, read_maps
 from quantmcu_kit.emit.part_work import accumulation_work, parts_work
 from quantmcu_kit.emit.runtime_files import runtime_root
-from quantmcu_kit.emit.segment_work import moves_work, segment_work
+from quantmcu_kit.emit.segment_work import moves_work, scan_work, segment_work
 from quantmcu_kit.emit.work import Work, work_of
+from quantmcu_kit.ir.branches import Branches, Scan
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import MemoryPlan
 from quantmcu_kit.ir.schedule import Schedule, Stage
@@ -32,6 +36,7 @@ else:
 
 NETWORK = "network"  # the entry of the code between the layers
 SEGMENT = "segment"  # of the code between the parts of layers that run patch by patch
+SCAN = "scan"  # of what tells branch classes apart
 
 _MOVED_RUN = 64  # bytes: of the rows that plans are compared by
 
@@ -48,6 +53,7 @@ class Latency:
         error: largest relative difference from the emulated board that was measured on a whole network.
         layer_error: the same of a single layer.
         compiler: what the measured code was compiled with, and at which level.
+        is_bound: whether pictures decide over what is computed, and these are the cycles of the slowest.
     """
 
     cycles: int
@@ -57,6 +63,7 @@ class Latency:
     error: float
     layer_error: float
     compiler: str
+    is_bound: bool = False
 
     @property
     def milliseconds(self) -> float:
@@ -116,8 +123,14 @@ def network_work(graph: Graph, kernel_calls: int) -> Work:
     return {"calls": 1, "ports": ports, "kernel_calls": kernel_calls, "output_bytes": output_bytes}
 
 
-def node_work(graph: Graph, stage: Stage, index: int, calls: Sequence[KernelCall]) -> dict[str, Work]:
-    """What a node's calls do in their stage, by kernel."""
+def node_work(
+    graph: Graph, stage: Stage, index: int, calls: Sequence[KernelCall], chosen: np.ndarray | None = None
+) -> dict[str, Work]:
+    """What a node's calls do in their stage, by kernel.
+
+    Args:
+        chosen: bool [row steps, column steps]: in these patches alone.
+    """
     patches, node = stage.patches, graph.nodes[index]
     works: dict[str, Counter[str]] = {}
     for call in calls:
@@ -126,7 +139,7 @@ def node_work(graph: Graph, stage: Stage, index: int, calls: Sequence[KernelCall
         elif node.output in patches.by_tensor:
             target = patches.by_tensor[node.output]
             source = patches.by_tensor[next(read_maps(graph, node, call), node.output)]
-            work = parts_work(call, source, target, graph.tensors[node.output].shape[3])
+            work = parts_work(call, source, target, graph.tensors[node.output].shape[3], chosen)
         else:
             cut = patches.maps[-1]
             work = accumulation_work(call, cut, graph.tensors[cut.tensor].shape[3])
@@ -160,13 +173,19 @@ def _part_cycles(call: KernelCall, core: str) -> float:
 
 
 def estimate_latency(
-    graph: Graph, board: Board, schedule: Schedule | None = None, plan: MemoryPlan | None = None
+    graph: Graph,
+    board: Board,
+    schedule: Schedule | None = None,
+    plan: MemoryPlan | None = None,
+    branches: Branches | None = None,
 ) -> Latency | None:
     """The latency of an integer graph; None for a board whose core has no cycle model.
 
     Args:
         schedule: by default layer by layer.
         plan: memory of the schedule, which tells what moves between stages and what is written where it is wanted.
+        branches: classes of the patches of one stage, of which ``graph`` is the common one. Where the picture decides,
+            each layer is taken to run in the class in which it takes longest, in all patches.
     """
     if not has_cycles(board.cpu):
         return None
@@ -175,16 +194,21 @@ def estimate_latency(
     layers: list[float] = []
     kernel_calls = 0
     patches = cycles_of(SEGMENT, moves_work(graph, schedule, plan), board.cpu) if plan else 0.0
-    for stage, memory in zip(schedule.stages, memories, strict=True):
+    for position, (stage, memory) in enumerate(zip(schedule.stages, memories, strict=True)):
         nodes, in_patches = graph.nodes[stage.start : stage.end], stage.patches is not None
         calls = [node_calls(graph, node, memory, in_patches=in_patches) for node in nodes]
+        classes = patch_classes(branches, schedule, position)
         for index, of_node in enumerate(calls, stage.start):
-            works = node_work(graph, stage, index, of_node)
-            layers.append(sum(cycles_of(kernel, work, board.cpu) for kernel, work in works.items()))
+            if classes and graph.nodes[index].output in stage.patches.by_tensor:
+                layers.append(_classed_cycles(classes, stage, index, board.cpu))
+            else:
+                layers.append(_works_cycles(node_work(graph, stage, index, of_node), board.cpu))
         if stage.patches is None:
             kernel_calls += sum(map(len, calls))
-        else:
-            patches += cycles_of(SEGMENT, segment_work(graph, stage, calls), board.cpu)
+            continue
+        patches += cycles_of(SEGMENT, segment_work(graph, stage, calls), board.cpu)
+        if classes and classes.is_scanned:
+            patches += cycles_of(SCAN, scan_work(graph, stage), board.cpu)
     between = cycles_of(NETWORK, network_work(graph, kernel_calls), board.cpu)
     table = _table()
     errors = table["cores"][board.cpu]["error"]
@@ -196,4 +220,22 @@ def estimate_latency(
         error=errors["network"],
         layer_error=errors["layer"],
         compiler=f"{table['compiler']} {table['level']}",
+        is_bound=branches is not None and isinstance(branches.rule, Scan),
     )
+
+
+def _works_cycles(works: Mapping[str, Work], core: str) -> float:
+    return sum(cycles_of(kernel, work, core) for kernel, work in works.items())
+
+
+def _classed_cycles(classes: PatchClasses, stage: Stage, index: int, core: str) -> float:
+    """Of a node of a stage with branch classes: by place, or the dearest class in all patches."""
+
+    def cycles(number: int, chosen: np.ndarray | None) -> float:
+        graph = classes.graphs[number]
+        calls = node_calls(graph, graph.nodes[index], in_patches=True)
+        return _works_cycles(node_work(graph, stage, index, calls, chosen), core)
+
+    if classes.is_scanned:
+        return max(cycles(number, None) for number in range(len(classes.graphs)))
+    return sum(cycles(number, np.array(classes.numbers) == number) for number in range(len(classes.graphs)))

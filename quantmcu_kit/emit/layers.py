@@ -5,7 +5,7 @@ How a layer's kernels are called depends on its stage: see ``stages.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from quantmcu_kit.emit.classes import CHOICE, PatchClasses, patch_classes
 from quantmcu_kit.emit.constants import Constant, ConstantPool
 from quantmcu_kit.emit.names import comment
+from quantmcu_kit.emit.structs import define_struct
 from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
 from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
@@ -24,7 +25,6 @@ from quantmcu_kit.ops.spec import KernelCall, OpSpec
 from quantmcu_kit.ops.table import TABLE
 
 _LINE = 120
-_DIMENSIONS = frozenset(("h", "w", "c", "bits", "top", "left"))
 _SHORT_TYPES = {
     DType.I8: "s8",
     DType.I32: "s32",
@@ -210,14 +210,17 @@ def _macs(graph: Graph, node: Node) -> int:
     return TABLE[node.op].cost(node.attrs, graph.input_tensors(node), graph.tensors[node.output]).macs
 
 
-def _dimensions(tensor: Tensor) -> str:
-    shape = tensor.shape[1:] if len(tensor.shape) > 1 and tensor.shape[0] == 1 else tensor.shape
-    return f"{'x'.join(map(str, shape)) or '1'} {_SHORT_TYPES[tensor.dtype]}"
+def _dimensions(name: str, graphs: Sequence[Graph]) -> str:
+    """Shape and type of a map, or its types by branch class."""
+    shape = graphs[0].tensors[name].shape
+    shape = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+    types = dict.fromkeys(_SHORT_TYPES[graph.tensors[name].dtype] for graph in graphs)
+    return f"{'x'.join(map(str, shape)) or '1'} {'|'.join(types)}"
 
 
-def _facts(graph: Graph, node: Node, spec: OpSpec) -> tuple[str, ...]:
-    maps = [graph.tensors[name] for name in graph.activation_inputs(node)]
-    facts = [" + ".join(map(_dimensions, maps)) + " -> " + _dimensions(graph.tensors[node.output])]
+def _facts(graph: Graph, node: Node, spec: OpSpec, graphs: Sequence[Graph]) -> tuple[str, ...]:
+    maps = [_dimensions(name, graphs) for name in graph.activation_inputs(node)]
+    facts = [" + ".join(maps) + " -> " + _dimensions(node.output, graphs)]
     if spec.weight_axis is not None:
         weights = graph.tensors[node.inputs[1]]
         scales = "tensor" if weights.quant.axis is None else "channel"
@@ -241,51 +244,30 @@ def _places(graph: Graph, memory: StageMemory, index: int) -> str:
     return places
 
 
-def _call(graph: Graph, pool: ConstantPool, node: Node, kernel_call: KernelCall, label: str) -> Call:
-    """The struct of one kernel call; ``label`` numbers it within the library."""
+def _call(
+    graph: Graph,
+    pool: ConstantPool,
+    node: Node,
+    alike: Sequence[KernelCall],
+    label: str,
+    classes: PatchClasses | None,
+) -> Call:
+    """One kernel call.
+
+    Args:
+        alike: the call by number of the branch class; they differ in the struct and in scratch alone.
+        label: numbers the struct within the library.
+    """
+    first = alike[0]
     operands: list[Tensor | Constant] = []
-    for position, argument in enumerate(kernel_call.arguments):
+    for position, argument in enumerate(first.arguments):
         tensor = None if isinstance(argument, np.ndarray) else graph.tensors[node.inputs[argument]]
         values = argument if tensor is None else tensor.data
         operands.append(tensor if values is None else pool.add(label, f"operand{position}", values))
-    head = f"static const qmcu_{kernel_call.kernel}_t k{label} = {{"
-    fields = _field_texts(kernel_call.fields, pool, label)
-    body = ", ".join(fields)
-    if len(head) + len(body) + 2 > _LINE or "\n" in body:
-        body = f"\n{_wrap(fields, 4)}\n"
-    struct = f"{head}{body}}};"
-    return Call(kernel_call.kernel, label, struct, tuple(operands), kernel_call.scratch_bytes, kernel_call.place)
-
-
-def _field_texts(fields: tuple, pool: ConstantPool, label: str) -> list[str]:
-    """``.name = value`` per field, in the struct's order."""
-    return [f".{name} = {_value_text(name, value, pool, label)}" for name, value in fields]
-
-
-def _value_text(name: str, value: object, pool: ConstantPool, label: str) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, np.ndarray):
-        return pool.add(label, name, value).name
-    if isinstance(value, tuple):
-        if all(inner in _DIMENSIONS for inner, _ in value):  # sizes read better without names
-            return "{" + ", ".join(str(int(number)) for _, number in value) + "}"
-        inner = _field_texts(value, pool, label)
-        one_line = "{" + ", ".join(inner) + "}"
-        return one_line if len(one_line) < _LINE - 24 else "{\n" + _wrap(inner, 8) + "\n    }"
-    return str(int(value))
-
-
-def _wrap(items: list[str], indent: int) -> str:
-    """Items, each followed by a comma, filled into lines; a nested struct stands alone."""
-    margin = " " * indent
-    lines: list[str] = []
-    full = True
-    for item in items:
-        stands_alone = "{." in item or "\n" in item
-        if full or stands_alone or len(lines[-1]) + len(item) + 2 > _LINE:
-            lines.append(f"{margin}{item},")
-        else:
-            lines[-1] += f" {item},"
-        full = stands_alone
-    return "\n".join(lines)
+    for call in alike[1:]:
+        assert (call.kernel, call.place) == (first.kernel, first.place), "classes run the same kernels"
+        assert all(map(np.array_equal, call.arguments, first.arguments)), "on the same operands"
+    struct, differs = define_struct(first.kernel, label, [call.fields for call in alike], pool, classes)
+    most = None if first.scratch_bytes is None else max(call.scratch_bytes for call in alike)
+    scratchless = frozenset(number for number, call in enumerate(alike) if most and not call.scratch_bytes)
+    return Call(first.kernel, label, struct, tuple(operands), most, first.place, differs, scratchless)

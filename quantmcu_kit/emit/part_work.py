@@ -21,12 +21,15 @@ from quantmcu_kit.ops.spec import KernelCall
 Kind = tuple[int, ...]  # what decides the work of a part along one axis; empty where there is nothing to compute
 
 
-def parts_work(call: KernelCall, source: PatchedMap, target: PatchedMap, channels: int) -> Work:
+def parts_work(
+    call: KernelCall, source: PatchedMap, target: PatchedMap, channels: int, chosen: np.ndarray | None = None
+) -> Work:
     """The counts of one kernel call in all patches.
 
     Args:
         source, target: the map that the call reads first, and the one that it writes.
         channels: of the target.
+        chosen: bool [row steps, column steps]: in these patches alone.
     """
     k = read(call.fields)
     k.channels = channels
@@ -36,6 +39,7 @@ def parts_work(call: KernelCall, source: PatchedMap, target: PatchedMap, channel
         [kind(k, "h", span, held.first) for span, held in zip(target.rows, source.rows, strict=True)],
         [kind(k, "w", span, held.first) for span, held in zip(target.columns, source.columns, strict=True)],
         lambda row, column: part(k, call, row, column),
+        chosen,
     )
 
 
@@ -55,13 +59,24 @@ def accumulation_work(call: KernelCall, source: PatchedMap, channels: int) -> Wo
     return total_of(parts, {"ends": 1, "outputs": k.out if call.kernel == "fully_connected" else channels})
 
 
-def _in_patches(rows: list[Kind], columns: list[Kind], work: Callable[[Kind, Kind], Work]) -> Work:
-    """The sum over all patches that compute anything."""
-    total: Counter[str] = Counter({"part_calls": sum(map(bool, rows)) * sum(map(bool, columns))})
-    for (row, times), (column, many) in product(Counter(rows).items(), Counter(columns).items()):
-        if row and column:
-            total.update({name: times * many * count for name, count in work(row, column).items()})
+def _in_patches(
+    rows: list[Kind], columns: list[Kind], work: Callable[[Kind, Kind], Work], chosen: np.ndarray | None = None
+) -> Work:
+    """The sum over all patches, or the chosen ones, that compute anything."""
+    total: Counter[str] = Counter(part_calls=0)
+    for (row, column), times in _kinds(rows, columns, chosen).items():
+        total.update({"part_calls": times} | {name: times * count for name, count in work(row, column).items()})
     return total
+
+
+def _kinds(rows: list[Kind], columns: list[Kind], chosen: np.ndarray | None) -> Mapping[tuple[Kind, Kind], int]:
+    """How many patches there are of each kind."""
+    if chosen is not None:
+        pairs = Counter((rows[row], columns[column]) for row, column in np.argwhere(chosen))
+    else:
+        counted = product(Counter(rows).items(), Counter(columns).items())
+        pairs = {(row, column): times * many for (row, times), (column, many) in counted}
+    return {(row, column): times for (row, column), times in pairs.items() if row and column}
 
 
 def _window(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
@@ -79,8 +94,8 @@ def _window(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
 
 def _windows(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
     geometry = {
-        "out": SimpleNamespace(h=row[0], w=column[0], c=k.out.c),
-        "input": SimpleNamespace(h=row[1], w=column[1], c=k.input.c),
+        "out": SimpleNamespace(h=row[0], w=column[0], c=k.out.c, bits=k.out.bits),
+        "input": SimpleNamespace(h=row[1], w=column[1], c=k.input.c, bits=k.input.bits),
         "pad": SimpleNamespace(top=row[2], left=column[2]),
         "offset": row[3] * k.pitch + column[3] * k.input.c,
     }
@@ -148,7 +163,7 @@ def _added_pixels(k: SimpleNamespace, rows: int, columns: int, channels: int) ->
 
 
 def _added_products(k: SimpleNamespace, rows: int, columns: int, channels: int) -> Work:
-    work = products(rows, columns * channels, k.out, k.weight_zero)
+    work = products(rows, columns * channels, k.out, k.weight_zero, k.weight_bits)
     sums = work.pop("outputs")
     work.pop("corrected", None)
     return {**work, "added_rows": work.pop("vectors"), "added_sums": sums}

@@ -20,11 +20,14 @@ from quantmcu_kit.emit.names import block_comment, c_string, check_name, comment
 from quantmcu_kit.emit.runtime_files import NAMESPACE, defined_symbols, needed_files, template_folder
 from quantmcu_kit.emit.stages import Move, Segment, WholeStage, build_moves, build_stages
 from quantmcu_kit.ir import manifest as manifests
+from quantmcu_kit.ir.branches import Branches, inner_maps
 from quantmcu_kit.ir.contract import Golden, Preprocess
-from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.plans import ARENA_ALIGNMENT, MemoryPlan
 from quantmcu_kit.ir.schedule import Schedule
-from quantmcu_kit.ops.serialize import pack, save_graph
+from quantmcu_kit.ops.serialize import pack
+from quantmcu_kit.ops.serialize_branches import save_network
+from quantmcu_kit.ops.table import TABLE
 
 Files = dict[str, "str | bytes"]
 _NO_TABLES = np.empty(0, np.int8)
@@ -102,6 +105,16 @@ class Library:
         return tuple(stage for stage in self.stages if isinstance(stage, Segment))
 
     @property
+    def has_classes(self) -> bool:
+        """Whether patches are of several branch classes."""
+        return any(segment.classes for segment in self.segments)
+
+    @property
+    def scans_patches(self) -> bool:
+        """Whether the picture decides of which class a patch is."""
+        return any(segment.classes and segment.classes.is_scanned for segment in self.segments)
+
+    @property
     def pulls_input(self) -> bool:
         """Whether the input is not in the arena."""
         return self.schedule.pulls_input
@@ -137,12 +150,21 @@ class Library:
     @cached_property
     def runtime(self) -> dict[str, str]:
         """The runtime files that the kernels need."""
-        return needed_files(self.kernels, has_patches=bool(self.segments), has_packed=self.has_packed)
+        return needed_files(
+            self.kernels,
+            has_patches=bool(self.segments),
+            has_scans=self.scans_patches,
+            has_packed=self.has_packed,
+        )
 
     @property
     def has_packed(self) -> bool:
         """Whether maps or weights have less than 8 bits."""
-        return any(tensor.dtype.is_packed for tensor in self.graph.tensors.values())
+        graphs = (
+            self.graph,
+            *(graph for segment in self.segments if segment.classes for graph in segment.classes.graphs),
+        )
+        return any(tensor.dtype.is_packed for graph in graphs for tensor in graph.tensors.values())
 
     @property
     def runtime_symbols(self) -> tuple[str, ...]:
@@ -176,6 +198,7 @@ def render(
     name: str,
     board: str,
     schedule: Schedule | None = None,
+    branches: Branches | None = None,
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] = (),
     goldens: Sequence[Golden] = (),
@@ -188,6 +211,7 @@ def render(
         name: prefix of every symbol and file; see ``names.check_name``.
         board: board id, for the banner and the manifest.
         schedule: what ``memory`` was planned for; by default layer by layer.
+        branches: classes of the patches of one of its stages; ``graph`` is then ``branches.common``.
         preprocess: makes ``<name>_run`` take uint8 pixels when the input is [1, h, w, 1 or 3].
         class_names: one per element of the output vector, or empty.
         goldens: inputs with their exact outputs, for the library's own test and its example.
@@ -195,7 +219,7 @@ def render(
     check_name(name)
     pool = ConstantPool(name)
     schedule = schedule or Schedule.whole(graph)
-    layers = build_layers(graph, schedule, memory, pool)
+    layers = build_layers(graph, schedule, memory, pool, branches)
     library = Library(
         name=name,
         graph=graph,
@@ -204,13 +228,13 @@ def render(
         interface=build_interface(name, graph, memory, preprocess, class_names),
         schedule=schedule,
         layers=layers,
-        stages=build_stages(graph, schedule, memory, layers),
+        stages=build_stages(graph, schedule, memory, layers, branches),
         moves=build_moves(graph, schedule, memory),
         constants=tuple(pool.constants),
         goldens=tuple(goldens),
     )
     files = _source_files(library) | _test_files(library)
-    files[manifests.NETWORK_PATH] = save_graph(graph)
+    files[manifests.NETWORK_PATH] = save_network(graph, schedule, branches)
     files[manifests.GOLDENS_PATH] = _pack_goldens(library)
     paths = tuple(sorted([*files, manifests.PATH]))
     digests = [hashlib.sha256(files[path]).hexdigest() for path in (manifests.NETWORK_PATH, manifests.GOLDENS_PATH)]
@@ -339,8 +363,9 @@ def _manifest(
 
 def _segment_entry(segment: Segment) -> manifests.SegmentEntry:
     stage, patches = segment.stage, segment.patches
+    classes = segment.classes.entry if segment.classes else None
     return manifests.SegmentEntry(
-        stage.start, stage.end, segment.rows, segment.columns, patches.mode, len(patches.maps)
+        stage.start, stage.end, segment.rows, segment.columns, patches.mode, len(patches.maps), classes
     )
 
 
@@ -353,8 +378,21 @@ def _layer_entry(library: Library, layer: Layer) -> manifests.LayerEntry:
         kernels=tuple(call.kernel for call in layer.calls),
         shape=output.shape,
         bits=output.dtype.bits,
+        weight_bits=_weight_bits(library.graph, layer.node),
         macs=layer.macs,
         weights_bytes=layer.weights_bytes,
         arena_offset=layer.output_offset,
         scratch_offset=layer.scratch_offset,
+        class_bits=_class_bits(library, layer.node.output),
     )
+
+
+def _weight_bits(graph: Graph, node: Node) -> int | None:
+    return None if TABLE[node.op].weight_axis is None else graph.tensors[node.inputs[1]].dtype.bits
+
+
+def _class_bits(library: Library, tensor: str) -> tuple[int, ...]:
+    """Of a map inside a segment whose patches are of several classes; none of any other."""
+    inside = (segment.classes for segment in library.segments if segment.classes)
+    graphs = [graph for classes in inside if tensor in inner_maps(classes.patches) for graph in classes.graphs]
+    return tuple(graph.tensors[tensor].dtype.bits for graph in graphs)

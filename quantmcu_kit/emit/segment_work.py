@@ -48,6 +48,18 @@ def segment_work(graph: Graph, stage: Stage, calls: Sequence[Sequence[KernelCall
     )
 
 
+def scan_work(graph: Graph, stage: Stage) -> Work:
+    """What tells the classes of a stage's patches: a look at every value that they read."""
+    source = stage.patches.maps[0]
+    tensor = graph.tensors[source.tensor]
+    values = "packed_values" if tensor.dtype.is_packed else "values"
+    return {
+        "calls": stage.patches.row_steps * stage.patches.column_steps,
+        "rows": sum(span.fresh for span in source.rows) * stage.patches.column_steps,
+        values: source.pixels * tensor.shape[3],
+    }
+
+
 def new_patches(entry: PatchedMap) -> int:
     """Patches that compute anything of a map."""
     return sum(span.fresh > 0 for span in entry.rows) * sum(span.fresh > 0 for span in entry.columns)

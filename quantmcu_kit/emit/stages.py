@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from quantmcu_kit.emit.classes import CHOICE, PatchClasses, patch_classes
 from quantmcu_kit.emit.constants import Constant
 from quantmcu_kit.emit.layers import Call, Layer
 from quantmcu_kit.emit.segment_work import moves
+from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
 from quantmcu_kit.ir.schedule import HaloMode, PatchedMap, Patches, Schedule, Span, Stage
@@ -68,6 +70,7 @@ class Segment:
         index: position among the segments, part of the names in C.
         layers: all of them, the reduction at the end included.
         stage, memory: what it is made of.
+        classes: of its patches; None where all are alike.
     """
 
     index: int
@@ -75,6 +78,7 @@ class Segment:
     layers: tuple[Layer, ...]
     stage: Stage
     memory: StageMemory
+    classes: PatchClasses | None
 
     @property
     def name(self) -> str:
@@ -120,15 +124,36 @@ class Segment:
             lines.append("The last layer adds up the pixels of all patches.")
         if self.pulls_input:
             lines.append("Its input is not in the arena: each patch asks for the pixels that are new.")
+        if self.classes:
+            told = "by its pixels" if self.classes.is_scanned else "by its place"
+            lines.append(
+                f"Patches are of two classes, {' and '.join(self.classes.names)}: each is told {told}. Widths of maps "
+                f"that differ stand above as {'|'.join(self.classes.names)}."
+            )
         return "/* " + "\n * ".join(line for text in lines for line in textwrap.wrap(text, 113)) + " */"
 
     @property
     def map_rows(self) -> tuple[str, ...]:
         """A qmcu_map_t per map, with a comment."""
-        return tuple(self._map_row(index, entry) for index, entry in enumerate(self.patches.maps))
+        return self._map_rows(self.graph)
 
-    def _map_row(self, index: int, entry: PatchedMap) -> str:
-        tensor = self.graph.tensors[entry.tensor]
+    @property
+    def class_map_rows(self) -> tuple[tuple[str, ...], ...]:
+        """The same by number of the branch class."""
+        return tuple(map(self._map_rows, self.classes.graphs))
+
+    @property
+    def class_choice(self) -> str:
+        """What tells the number of a patch's class."""
+        if self.classes.is_scanned:
+            return f"!qmcu_is_outlier(&patch, &{self.name}_scan)"
+        return f"{self.name}_classes[row][column]"
+
+    def _map_rows(self, graph: Graph) -> tuple[str, ...]:
+        return tuple(self._map_row(graph, index, entry) for index, entry in enumerate(self.patches.maps))
+
+    def _map_row(self, graph: Graph, index: int, entry: PatchedMap) -> str:
+        tensor = graph.tensors[entry.tensor]
         _, height, width, channels = tensor.shape
         tile, kept = self.memory.offsets[entry.tensor], self.memory.kept.get(entry.tensor, 0)
         held = entry.held
@@ -220,7 +245,7 @@ class Segment:
                 rows, columns = call.place.rows, call.place.columns
                 place = f"{{{rows.start}, {rows.end}, {columns.start}, {columns.end}}}"
                 yield f"part = qmcu_joined(part, (qmcu_region_t){place});"
-            yield f"qmcu_{call.kernel}_part({', '.join((f'&k{call.label}', '&part', *_scratch(call, layer)))});"
+            yield f"qmcu_{call.kernel}_part({', '.join((call.parameters, '&part', *_scratch(call, layer)))});"
             if call.place or call is layer.calls[-1]:
                 yield f"TRACE_PART({layer.index}, &part);"
         if layer is self._tiled[-1] and self.patches.accumulates:
@@ -268,17 +293,22 @@ def _span_rows(maps: Sequence[tuple[Span, ...]]) -> tuple[str, ...]:
 
 
 def build_stages(
-    graph: Graph, schedule: Schedule, memory: MemoryPlan, layers: Sequence[Layer]
+    graph: Graph,
+    schedule: Schedule,
+    memory: MemoryPlan,
+    layers: Sequence[Layer],
+    branches: Branches | None = None,
 ) -> tuple[WholeStage | Segment, ...]:
     """The stages in order."""
     stages: list[WholeStage | Segment] = []
     segments = 0
-    for stage, places in zip(schedule.stages, memory.stages, strict=True):
+    for position, (stage, places) in enumerate(zip(schedule.stages, memory.stages, strict=True)):
         own = tuple(layers[stage.start : stage.end])
         if stage.patches is None:
             stages.append(WholeStage(own, _whole_statements(own, places)))
         else:
-            stages.append(Segment(segments, graph, own, stage, places))
+            classes = patch_classes(branches, schedule, position)
+            stages.append(Segment(segments, graph, own, stage, places, classes))
             segments += 1
     return tuple(stages)
 
@@ -338,4 +368,8 @@ def _scratch(call: Call, layer: Layer) -> tuple[str, ...]:
     """The last argument of kernels that take scratch."""
     if call.scratch_bytes is None:
         return ()
-    return (at(layer.scratch_offset) if call.scratch_bytes else "NULL",)
+    place = at(layer.scratch_offset) if call.scratch_bytes else "NULL"
+    if call.scratchless:
+        (number,) = call.scratchless
+        place = f"{CHOICE} == {number} ? NULL : {place}"
+    return (place,)

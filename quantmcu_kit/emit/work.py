@@ -20,6 +20,12 @@ CHANNEL_BLOCK = 32  # QMCU_CHANNEL_BLOCK of quantmcu_config.h: accumulators take
 _ROWS_TOGETHER = 4  # of matvec_s8_ref.c
 _TAPS_TOGETHER = 3  # of depthwise_s8_ref.c
 _POINTERS, _PACKED_POINTERS = 8, 3  # TAPS of depthwise_conv_2d.c
+# Below 8 bits, in counts of the same kernel at 8 bits, as measured on a Cortex-M4; they are not in the table:
+_PACKED_TAP = {8: 1, 4: 1.18, 2: 0.94}  # a product with a weight of so many bits, in a row of packed weights
+_PACKED_ROW = 0.33  # of outputs: such a row
+_PACKED_OUTPUT = 0.3  # of outputs: one that is packed
+_PACKED_BLOCK = 0.4  # of outputs: one block of unpacked inputs that fully-connected adds to a sum
+_UNPACKED = {8: 0, 4: 0.85, 2: 0.65}  # of products of a depthwise convolution: unpacking an operand
 WORD, _COPY_BLOCK = 4, 16  # bytes: what memory functions move at a time
 
 
@@ -122,25 +128,36 @@ def _inside(image: int, out: int, window: int, stride: int, before: int, step: i
     return end - first
 
 
-def products(vectors: int, taps: int, channels: int, weight_zero: int) -> Work:
+def products(vectors: int, taps: int, channels: int, weight_zero: int, weight_bits: int = 8) -> Work:
     """Vectors of ``taps`` values times a matrix, requantized: the common part of convolution and fully-connected."""
     quads, singles = divmod(channels, _ROWS_TOGETHER)
+    tap_time = _PACKED_TAP[weight_bits]
     work = {
         "vectors": vectors,
         "blocks": vectors * _blocks(channels),
         "quads": vectors * quads,
-        "quad_taps": vectors * quads * taps,
+        "quad_taps": vectors * quads * taps * tap_time,
         "singles": vectors * singles,
-        "single_taps": vectors * singles * taps,
-        "outputs": vectors * channels,
+        "single_taps": vectors * singles * taps * tap_time,
+        "outputs": vectors * channels * (1 if weight_bits == 8 else 1 + _PACKED_ROW),
     }
     if weight_zero:
         work |= {"summed": vectors * taps, "corrected": vectors * channels}
     return work
 
 
+def _packing(in_bits: int, unpacked: float, out_bits: int, outputs: float) -> Work:
+    """What packed maps add to :func:`products`: values of the input that are unpacked, outputs that are packed."""
+    work = {"summed": unpacked} if in_bits < 8 else {}
+    return work | {"outputs": outputs * _PACKED_OUTPUT} if out_bits < 8 else work
+
+
 def _conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
-    work = products(k.out.h * k.out.w, k.kernel.h * k.kernel.w * k.input.c, k.out.c, k.weight_zero)
+    pixels, taps = k.out.h * k.out.w, k.kernel.h * k.kernel.w * k.input.c
+    work = total_of(
+        products(pixels, taps, k.out.c, k.weight_zero, k.weight_bits),
+        _packing(k.input.bits, pixels * taps, k.out.bits, pixels * k.out.c),
+    )
     return total_of(work, _gathered(k)) if call.scratch_bytes else work
 
 
@@ -188,11 +205,11 @@ def _depthwise_conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
         "rows": blocks * k.kernel.h,
         "taps": inside * _blocks(channels),
         "taps_of_padding": blocks * taps - inside * _blocks(channels),
-        "outputs": pixels * channels,
+        "outputs": pixels * channels * (1 if k.out.bits == 8 else 1 + _PACKED_OUTPUT),
     }
+    macs = pixels * channels * taps
     if k.multiplier != 1:
-        products = pixels * channels * taps
-        return work | {"spread": products, "spread_inputs": products / k.multiplier}
+        return work | {"spread": macs, "spread_inputs": macs / k.multiplier}
     pointers = _PACKED_POINTERS if min(k.input.bits, k.weight_bits, k.out.bits) < 8 else _POINTERS
     pieces = [min(pointers, k.kernel.w - first) for first in range(0, k.kernel.w, pointers)]
     triples = k.kernel.h * sum(piece // _TAPS_TOGETHER for piece in pieces)
@@ -202,15 +219,22 @@ def _depthwise_conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
         "triples": blocks * triples,
         "triple_products": pixels * channels * triples,
         "singles": blocks * singles,
-        "single_products": pixels * channels * singles,
+        "single_products": pixels * channels * singles + macs * (_UNPACKED[k.input.bits] + _UNPACKED[k.weight_bits]),
     }
     if k.weight_zero:
-        work |= {"corrected_taps": blocks * taps, "corrected": pixels * channels * taps}
+        work |= {"corrected_taps": blocks * taps, "corrected": macs}
     return work
 
 
 def _fully_connected(k: SimpleNamespace, call: KernelCall) -> Work:
-    return products(k.rows, k.input, k.out, k.weight_zero)
+    outputs = k.rows * k.out
+    block = _PACKED_BLOCK + (_PACKED_ROW if k.weight_bits < 8 else 0)  # whose products are summed by themselves
+    added = outputs * _blocks(k.input) * block if k.in_bits < 8 else 0
+    return total_of(
+        products(k.rows, k.input, k.out, k.weight_zero, k.weight_bits),
+        _packing(k.in_bits, k.rows * k.input * _blocks(k.out), k.out_bits, outputs),
+        {"outputs": added},
+    )
 
 
 def _windows(k: SimpleNamespace) -> tuple[int, int]:

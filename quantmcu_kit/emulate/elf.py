@@ -89,10 +89,10 @@ class Image:
         return named
 
     @cached_property
-    def objects(self) -> tuple[tuple[str, int], ...]:
-        """(name, address) of every variable, in order of address."""
-        found = {(s.address, s.name) for s in self._symbols if s.kind == "STT_OBJECT"}
-        return tuple((name, address) for address, name in sorted(found))
+    def objects(self) -> tuple[tuple[str, int, int], ...]:
+        """(name, address, size in bytes) of every variable, in order of address."""
+        found = {(s.address, s.name, s.size) for s in self._symbols if s.kind == "STT_OBJECT"}
+        return tuple((name, address, size) for address, name, size in sorted(found))
 
     @cached_property
     def functions(self) -> tuple[Function, ...]:

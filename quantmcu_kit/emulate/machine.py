@@ -26,6 +26,7 @@ from quantmcu_kit.emulate.unicorn_names import import_unicorn
 from quantmcu_kit.errors import QmkitError
 
 PAINT = 0xA5  # RAM before the start: real RAM is not zero either, and painted stack tells how deep it was used
+_WORD = 4  # bytes
 _RETURN_PAGE = 0xFFFFF000  # where an exception returns to; nothing is mapped there
 _MODELS = {
     "cortex-m0plus": "UC_CPU_ARM_CORTEX_M0",
@@ -42,7 +43,8 @@ class Layers:
     """How cycles are told apart by layer.
 
     Attributes:
-        numbers: layer number from 1 by the name of the constant that the layer's kernel gets as its first argument.
+        numbers: layer number from 1 by the name of the constant that the layer's kernel gets as its first argument,
+            or an element of it.
         source: ``folder/file.c`` of the code that calls the kernels.
     """
 
@@ -359,9 +361,15 @@ def _windows(image: Image, core: str, network: str) -> tuple[tuple[Window, ...],
 
 
 def _layer_constants(image: Image, layers: Layers | None) -> dict[int, int]:
+    """Layer number by address. A constant may be an array, of one element per branch class: every word of it counts."""
     if layers is None:
         return {}
-    return {address: layers.numbers[name] for name, address in image.objects if name in layers.numbers}
+    return {
+        address + offset: layers.numbers[name]
+        for name, address, size in image.objects
+        if name in layers.numbers
+        for offset in range(0, max(size, 1), _WORD)
+    }
 
 
 def _by_function(image: Image, spent: Sequence[tuple[int, np.ndarray]]) -> tuple[tuple[str, int], ...]:

@@ -71,6 +71,15 @@ class Branches:
         return tuple(sorted(self.graphs, key=lambda name: name != OUTLIER))
 
 
+def settled(branches: Branches) -> tuple[Graph, Branches | None]:
+    """What is left to tell apart: the graph to build, and the classes unless all patches are of one."""
+    if isinstance(branches.rule, StaticClasses):
+        used = {name for row in branches.rule.names for name in row}
+        if len(used) == 1:
+            return branches.graphs[used.pop()], None
+    return branches.common, branches
+
+
 def inner_maps(patches: Patches) -> frozenset[str]:
     """Maps of a patched stage that may differ from class to class: all but its input and the map that is cut into
     patches, which whole layers or other patches read and write too."""

@@ -37,7 +37,8 @@ class LayerEntry:
     a view.
 
     Attributes:
-        class_bits: the same by branch class, in the segment's order; empty where all patches are alike.
+        class_bits: bits by branch class, in the segment's order; empty where all patches are alike.
+        weight_bits: of one weight; None for a node without any.
     """
 
     index: int
@@ -46,6 +47,7 @@ class LayerEntry:
     kernels: tuple[str, ...]
     shape: tuple[int, ...]
     bits: int
+    weight_bits: int | None
     macs: int
     weights_bytes: int
     arena_offset: int

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import ARENA_ALIGNMENT, TILE_ALIGNMENT, MemoryPlan, StageMemory
 from quantmcu_kit.ir.schedule import Schedule, Stage
@@ -11,17 +14,30 @@ from quantmcu_kit.memory.patches import JUNCTIONS, SUMS, kept_of, patched_lifeti
 from quantmcu_kit.memory.spill import spill
 
 
-def plan(graph: Graph, schedule: Schedule | None = None, *, internal_bytes: int | None = None) -> MemoryPlan:
+def plan(
+    graph: Graph,
+    schedule: Schedule | None = None,
+    branches: Branches | None = None,
+    *,
+    internal_bytes: int | None = None,
+) -> MemoryPlan:
     """The static arena of an integer graph that runs by ``schedule``, else layer by layer.
 
     Args:
+        branches: classes of the patches of one stage, of which ``graph`` is the common one: the arena holds the worst
+            case, all patches of the class that needs most.
         internal_bytes: where the board has external RAM too: the arena's limit, beyond which maps of stages that run
             layer by layer go there.
     """
     schedule = schedule or Schedule.whole(graph)
-    stages = tuple(
-        _patched(graph, stage) if stage.patches else _whole(graph, stage, internal_bytes) for stage in schedule.stages
-    )
+    classed = schedule.stages[branches.stage] if branches else None
+
+    def place(stage: Stage) -> StageMemory:
+        if stage.patches is None:
+            return _whole(graph, stage, internal_bytes)
+        return _patched([branches.graphs[name] for name in branches.names] if stage is classed else [graph], stage)
+
+    stages = tuple(map(place, schedule.stages))
     return MemoryPlan(
         arena_bytes=aligned(max((stage.bytes for stage in stages), default=0)),
         lower_bound_bytes=aligned(max((stage.lower_bound_bytes for stage in stages), default=0)),
@@ -76,10 +92,10 @@ def _placed(graph: Graph, liveness: Liveness, internal_bytes: int | None) -> Sta
     )
 
 
-def _patched(graph: Graph, stage: Stage) -> StageMemory:
+def _patched(graphs: Sequence[Graph], stage: Stage) -> StageMemory:
     """An offset for every tile, for kept rows, scratch and sums; the output lies below the input in their block."""
-    patches = stage.patches
-    lifetimes = patched_lifetimes(graph, stage)
+    graph, patches = graphs[0], stage.patches
+    lifetimes = patched_lifetimes(graphs, stage)
     blocks = with_aligned_sizes(lifetimes, TILE_ALIGNMENT)
     offsets = allocate(blocks)
     placed = {block.name: offset for block, offset in zip(blocks, offsets, strict=True)}

@@ -59,6 +59,7 @@ class BranchInterpreter:
         stage = schedule.stages[branches.stage]
         self._patches = stage.patches
         self._rule = branches.rule
+        self._names = branches.names
         self._source, self._cut = stage.patches.input, stage.patches.maps[-1]
         self._cut_tensor = graph.tensors[self._cut.tensor]
         end = next(i for i, node in enumerate(graph.nodes, start=1) if node.output == self._cut.tensor)
@@ -98,6 +99,11 @@ class BranchInterpreter:
     def classes(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """bool [n, row steps, column steps]: which patches are of class ``OUTLIER``."""
         return self._class_of_patch(self._before.run(inputs)[self._source]) == OUTLIER
+
+    def numbers(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """int [n, row steps, column steps]: the class of each patch as its place in ``Branches.names``."""
+        class_of_patch = self._class_of_patch(self._before.run(inputs)[self._source])
+        return np.select([class_of_patch == name for name in self._names], range(len(self._names)))
 
     def _class_of_patch(self, source: np.ndarray) -> np.ndarray:
         """Names of classes [n, row steps, column steps], of the stage's input [n, h, w, c]."""

@@ -28,7 +28,7 @@ def scratch_bytes(graph: Graph, node: Node) -> int:
 def is_alias(graph: Graph, node: Node) -> bool:
     """Whether the output of a node is the bytes of its input 0: a view between maps that are packed alike."""
     spec = TABLE[node.op]
-    return spec.is_view and not spec.emit(spec.prepare(node.attrs, graph.input_tensors(node), graph.tensors[node.output]))
+    return spec.is_view and not spec.emit(prepare_node(graph, node))
 
 
 def sum_bytes(graph: Graph, node: Node) -> int:

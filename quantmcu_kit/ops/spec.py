@@ -89,7 +89,8 @@ class OpSpec:
         linear: the op as a matrix product, for ops with a ``weight_axis``.
         in_place: whether the output may overwrite a feature-map input of the same size.
         writes_apart: whether its kernel can write pixels that lie apart, as some channels of a wider map.
-        is_view: whether the output is input 0's bytes under another shape.
+        is_view: whether the output is input 0's values in their order under another shape: the same bytes, unless
+            pixels are packed otherwise (``emit`` returns a call then).
         sums: (attrs, inputs, output) -> how many int32 sums hold the output while the pixels of input 0, a whole map,
             come one after another; 0 where it cannot be added up. None for ops that never can.
         halo: (attrs, inputs, output, region of the output) -> region of each input that it needs, see ``ops/halo.py``;

@@ -1,6 +1,19 @@
 """The precision of a network, found by measurement: what each width loses, and the search over them."""
 
+from quantmcu_kit.precision.cost import check_budgets, count_bitops
 from quantmcu_kit.precision.find import Attempt, Mix, find_precision
+from quantmcu_kit.precision.sensitivity import PICTURES
 from quantmcu_kit.precision.settings import PROXIES, RULES, VDPC, Settings
 
-__all__ = ["PROXIES", "RULES", "VDPC", "Attempt", "Mix", "Settings", "find_precision"]
+__all__ = [
+    "PICTURES",
+    "PROXIES",
+    "RULES",
+    "VDPC",
+    "Attempt",
+    "Mix",
+    "Settings",
+    "check_budgets",
+    "count_bitops",
+    "find_precision",
+]

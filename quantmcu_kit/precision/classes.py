@@ -1,8 +1,9 @@
-"""VDPC on calibration pictures: candidates of rules that decide which patches of a stage stay at 8 bits.
+"""VDPC on calibration pictures: candidates of rules that decide which patches of a stage are outliers.
 
 ``gaussian`` is the paper's rule: a patch that reads a value outside the central mass φ of a Gaussian fitted to the
-stage's input is an outlier. ``error`` looks for harm: by position (static) the patches whose narrowing moves the
-network's output most, as measured; by picture (dynamic) those whose input 4 bits round worst.
+stage's input is an outlier, and stays at 8 bits. ``error`` looks for harm: by position (static) the patches whose
+narrowing moves the network's output most, as measured; by picture (dynamic) those whose input 4 bits round worst. The
+widths of both classes are searched then.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from quantmcu_kit.search.problem import Choice, Kind
 from quantmcu_kit.search.vdpc import central_threshold, fit_statistics, rounded, static_outliers
 
 _USUAL_SHARE = 0.5  # of the pictures: a position that is an outlier in more of them is one (static)
-_OUTLIER_SHARES = (0.25, 0.5)  # of the patches, by harm
+_OUTLIER_SHARE = 0.5  # of the patches, by harm
 _CANDIDATE_BITS = 4
 _VALUES = 256
 
@@ -72,25 +73,22 @@ def candidates(
         return
     patches = schedule.stages[index].patches
     if settings.vdpc_rule == "gaussian":
-        scans = [gaussian_scan(calibration, sensitivity, patches, settings.phi)]
+        scan = gaussian_scan(calibration, sensitivity, patches, settings.phi)
     else:
-        scans = [error_scan(calibration, sensitivity, patches, share) for share in _OUTLIER_SHARES]
+        scan = error_scan(calibration, sensitivity, patches, _OUTLIER_SHARE)
     if settings.vdpc in ("auto", "dynamic"):
-        for scan in scans:
-            found = scanned_outliers(scan, sensitivity.base_map(patches.input), patches)
-            yield Candidate(index, scan, found, f"dynamic {settings.vdpc_rule}")
+        found = scanned_outliers(scan, sensitivity.base_map(patches.input), patches)
+        yield Candidate(index, scan, found, f"dynamic {settings.vdpc_rule}")
     if settings.vdpc not in ("auto", "static"):
         return
     if settings.vdpc_rule == "gaussian":
-        found = scanned_outliers(scans[0], sensitivity.base_map(patches.input), patches)
-        positions = [static_outliers(found, _USUAL_SHARE)]
+        found = scanned_outliers(scan, sensitivity.base_map(patches.input), patches)
+        is_outlier = static_outliers(found, _USUAL_SHARE)
     else:
-        harm = harm_by_position(sensitivity, patches)
-        positions = [most(harm, share) for share in _OUTLIER_SHARES]
-    for is_outlier in positions:
-        names = tuple(tuple(OUTLIER if each else MIXED for each in row) for row in is_outlier)
-        found = np.broadcast_to(is_outlier, (sensitivity.pictures, *is_outlier.shape))
-        yield Candidate(index, StaticClasses(names), found, f"static {settings.vdpc_rule}")
+        is_outlier = most(harm_by_position(sensitivity, patches), _OUTLIER_SHARE)
+    names = tuple(tuple(OUTLIER if each else MIXED for each in row) for row in is_outlier)
+    found = np.broadcast_to(is_outlier, (sensitivity.pictures, *is_outlier.shape))
+    yield Candidate(index, StaticClasses(names), found, f"static {settings.vdpc_rule}")
 
 
 def gaussian_scan(calibration: Calibration, sensitivity: Sensitivity, patches: Patches, phi: float) -> Scan:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantmcu_kit import quantize, search
+from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.branches import Branches, check_branches, inner_maps
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import OUTLIER, WHOLE, Calibration, TensorStats
@@ -22,11 +23,13 @@ from quantmcu_kit.precision.settings import Settings
 from quantmcu_kit.quantize.ranges import choose_range
 from quantmcu_kit.quantize.ties import tie_groups
 from quantmcu_kit.search import SearchResult
-from quantmcu_kit.search.problem import INT8, Choice, CostFunction, Key, Kind, Problem
+from quantmcu_kit.search.problem import INT8, CostFunction, Key, Problem
 from quantmcu_kit.search.vdpc import class_shares, outlier_rate
 
 Progress = Callable[[str, int, int], None]
-ACCURACY_ONLY = 1.0  # λ where budgets alone ask for less
+ACCURACY_ONLY = 1.0  # λ where a budget of cost says how much is to be saved
+TRADE_OFFS = {"kl": 0.95, "entropy": 0.5}  # λ where nothing does, by proxy (`make sweep-vdqs`)
+_MOST_BYTES = 1 << 29  # of the maps that are kept
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,22 @@ class Mix:
 
 
 @dataclass(frozen=True, eq=False)
+class _Limits:
+    """What the problem is told beside the network."""
+
+    budgets: search.Budgets
+    cycles: CostFunction | None
+    fixed_flash_bytes: int
+    fixed_bytes: Mapping[str, int]
+
+    def at_cost_of(self, found: _Found, settings: Settings) -> _Limits:
+        """With classes no more may be spent than without them, so that losses compare."""
+        result = found.result
+        cost = {"cycles": result.cycles} if settings.by_cycles else {"bitops": float(result.bitops) or None}
+        return dataclasses.replace(self, budgets=dataclasses.replace(self.budgets, **cost))
+
+
+@dataclass(frozen=True, eq=False)
 class _Found:
     """The outcome of one attempt."""
 
@@ -95,6 +114,7 @@ def find_precision(
     cycles: CostFunction | None = None,
     fixed_flash_bytes: int = 0,
     fixed_bytes: Mapping[str, int] | None = None,
+    sensitivity: Sensitivity | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Mix:
     """Search for widths within budgets, and quantize.
@@ -105,22 +125,31 @@ def find_precision(
         inputs: int8 [n, ...], the input of ``base`` on calibration pictures; the first of them are measured on.
         fixed_flash_bytes: flash beside the weights.
         fixed_bytes: RAM beside feature maps, by node.
+        sensitivity: of the same network and pictures, where it exists: it remembers what it measured.
 
     Raises:
         QmkitError: ``infeasible-budget`` and what else the search raises; ``bad-loss`` for NaN and infinities.
     """
     started = time.perf_counter()
-    sensitivity = Sensitivity(
-        graph, calibration, quantize_settings, inputs[:PICTURES], weight_widths=settings.weight_widths, base=base
-    )
+    sensitivity = sensitivity or sensitivity_of(graph, base, calibration, inputs, settings, quantize_settings)
+    limits = _Limits(budgets or search.Budgets(), cycles, fixed_flash_bytes, fixed_bytes or {})
     finder = _Finder(graph, calibration, schedule, sensitivity, settings, quantize_settings, progress)
-    finder.constraints = (budgets or search.Budgets(), cycles, fixed_flash_bytes, fixed_bytes or {})
-    found = [] if settings.vdpc in ("static", "dynamic") else [finder.attempt(None)]
-    found += [
-        finder.attempt(each) for each in candidates(schedule, calibration, sensitivity, settings) if each.is_mixture
-    ]
+    found: list[_Found] = []
+    if settings.vdpc in ("off", "auto"):
+        found.append(finder.attempt(None, limits))
+        limits = limits.at_cost_of(found[0], settings)
+    refused: QmkitError | None = None
+    for candidate in candidates(schedule, calibration, sensitivity, settings):
+        try:
+            found += [finder.attempt(candidate, limits)] if candidate.is_mixture else []
+        except QmkitError as error:  # outliers stay at 8 bits: what is left may not be enough for the budgets
+            if error.code != "infeasible-budget":
+                raise
+            refused = error
+    if not found and refused is not None:
+        raise refused
     if not found:  # no stage can have classes, or all patches are of one
-        found = [finder.attempt(None)]
+        found = [finder.attempt(None, limits)]
     found.sort(key=lambda each: each.attempt.divergence)
     best = found[0]
     integer, branches = finder.quantized(best)
@@ -132,6 +161,22 @@ def find_precision(
         best.candidate.outliers if best.candidate else None,
         tuple(each.attempt for each in found),
         time.perf_counter() - started,
+    )
+
+
+def sensitivity_of(
+    graph: Graph,
+    base: Graph,
+    calibration: Calibration,
+    inputs: np.ndarray,
+    settings: Settings,
+    quantize_settings: quantize.Settings,
+) -> Sensitivity:
+    """What measures losses on the first of the pictures: as many as memory allows to keep all maps of."""
+    values = sum(tensor.elements for tensor in base.feature_maps())
+    count = max(1, min(PICTURES, _MOST_BYTES // max(1, values)))
+    return Sensitivity(
+        graph, calibration, quantize_settings, inputs[:count], weight_widths=settings.weight_widths, base=base
     )
 
 
@@ -152,10 +197,8 @@ class _Finder:
         self._sensitivity, self._settings, self._progress = sensitivity, settings, progress
         self._quantize_settings = quantize_settings
         self._ties = tie_groups(graph)
-        self._measured: dict[tuple[Kind, tuple[str, ...], int], float] = {}  # of choices that no class changes
-        self.constraints: tuple[search.Budgets, CostFunction | None, int, Mapping[str, int]]
 
-    def attempt(self, candidate: Candidate | None) -> _Found:
+    def attempt(self, candidate: Candidate | None, limits: _Limits) -> _Found:
         """Search with the classes of a candidate, or without any."""
         stats: Mapping[Key, TensorStats] = {}
         if candidate is not None:
@@ -163,9 +206,10 @@ class _Finder:
             maps = [t for t in self._sensitivity.base.feature_maps() if t.name in inner]
             stats = class_stats(candidate.owners, maps, self._sensitivity.batches)
         self._sensitivity.set_classes(candidate.owners if candidate else None, stats)
-        problem = self._with_losses(self._problem(candidate), stats, candidate.name if candidate else "off")
-        trade_off = ACCURACY_ONLY if self._settings.trade_off is None else self._settings.trade_off
-        strategy = search.Settings(trade_off, scores_weights=len(self._settings.weight_widths) > 1)
+        problem = self._with_losses(self._problem(candidate, limits), stats, candidate.name if candidate else "off")
+        strategy = search.Settings(
+            self._trade_off(problem.budgets), scores_weights=len(self._settings.weight_widths) > 1
+        )
         result = search.run(self._settings.search, problem, strategy)
         assignment = problem.assignment(result.precision)
         pairs = list(zip(problem.choices, assignment, strict=True))
@@ -176,36 +220,36 @@ class _Finder:
         attempt = Attempt(name, predicted, float(divergence), result.bitops, share)
         return _Found(attempt, problem, result, candidate, stats)
 
-    def _problem(self, candidate: Candidate | None) -> Problem:
-        budgets, cycles, fixed_flash_bytes, fixed_bytes = self.constraints
+    def _trade_off(self, budgets: search.Budgets) -> float:
+        if self._settings.trade_off is not None:
+            return self._settings.trade_off
+        has_cost = budgets.bitops is not None or budgets.cycles is not None
+        return ACCURACY_ONLY if has_cost else TRADE_OFFS[self._settings.proxy]
+
+    def _problem(self, candidate: Candidate | None, limits: _Limits) -> Problem:
         shares = {candidate.stage: class_shares(outlier_rate(candidate.outliers))} if candidate else {}
-        wants = search.Wants(self._settings.map_widths, self._settings.weight_widths, frozenset({OUTLIER}))
+        # The paper's outliers stay at 8 bits. Classes by harm only part patches: each gets the widths that it can bear.
+        pinned = {OUTLIER} if self._settings.vdpc_rule == "gaussian" else set()
+        wants = search.Wants(self._settings.map_widths, self._settings.weight_widths, frozenset(pinned))
         problem = search.build(
-            self._graph, self._ties, self._schedule, classes=shares, wants=wants, fixed_bytes=fixed_bytes
+            self._graph, self._ties, self._schedule, classes=shares, wants=wants, fixed_bytes=limits.fixed_bytes
         )
         return dataclasses.replace(
             problem,
-            budgets=budgets,
-            cycles=cycles,
+            budgets=limits.budgets,
+            cycles=limits.cycles,
             by_cycles=self._settings.by_cycles,
-            fixed_flash_bytes=fixed_flash_bytes,
+            fixed_flash_bytes=limits.fixed_flash_bytes,
         )
 
     def _with_losses(self, problem: Problem, stats: Mapping[Key, TensorStats], name: str) -> Problem:
         if self._settings.proxy == "entropy":
             return self._with_entropies(problem, stats)
         return search.with_divergences(
-            problem, self._measure, lambda done, total: self._progress(f"sensitivity, vdpc {name}", done, total)
+            problem,
+            self._sensitivity,
+            lambda done, total: self._progress(f"sensitivity, vdpc {name}", done, total),
         )
-
-    def _measure(self, choice: Choice, bits: int) -> float:
-        """The loss of a choice, measured once for all attempts where it belongs to no class."""
-        key = (choice.kind, choice.tensors, bits)
-        if choice.branch_class != WHOLE:
-            return self._sensitivity(choice, bits)
-        if key not in self._measured:
-            self._measured[key] = self._sensitivity(choice, bits)
-        return self._measured[key]
 
     def _with_entropies(self, problem: Problem, stats: Mapping[Key, TensorStats]) -> Problem:
         maps = {(WHOLE, name): each for name, each in self._calibration.tensors.items()} | dict(stats)

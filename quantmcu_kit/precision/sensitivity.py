@@ -106,6 +106,8 @@ class Sensitivity:
             self._batches = list(pool.map(lambda each: self._base_run(each, inputs[each]), slices))
         self._owners: Owners | None = None
         self._class_stats: ClassStats = {}
+        self._known: dict[tuple[object, ...], float] = {}
+        self._ranges: dict[tuple[int, int], tuple[TensorStats, tuple[float, float]]] = {}
         self._unit = self._unit_of_loss()
 
     @property
@@ -136,8 +138,13 @@ class Sensitivity:
         self._owners, self._class_stats = owners, stats
 
     def __call__(self, choice: Choice, bits: int) -> float:
-        """Mean divergence when this choice alone is narrower."""
-        return float(self.divergences({choice: bits}, PICTURES if bits >= 4 else FEW_PICTURES).mean())
+        """Mean divergence when this choice alone is narrower; measured once."""
+        owners = None if choice.branch_class == WHOLE else self._owners.classes.tobytes()
+        key = (choice.kind, choice.branch_class, choice.tensors, bits, owners)
+        if key not in self._known:
+            count = PICTURES if bits >= 4 else FEW_PICTURES
+            self._known[key] = float(self.divergences({choice: bits}, count).mean())
+        return self._known[key]
 
     def divergences(self, widths: Mapping[Choice, int], pictures: int | None = None) -> np.ndarray:
         """float64 [n]: per picture, how far the output moves when some choices are narrower together.
@@ -191,8 +198,15 @@ class Sensitivity:
         """The quantization that the maps of a choice get together."""
         known = self._calibration.tensors
         stats = [self._class_stats.get((choice.branch_class, name), known[name]) for name in choice.tensors]
-        ranges = [choose_range(each, self._settings.range_method, bits) for each in stats]
+        ranges = [self._range(each, bits) for each in stats]
         return quant_of_range(min(low for low, _ in ranges), max(high for _, high in ranges), DType.feature_map(bits))
+
+    def _range(self, stats: TensorStats, bits: int) -> tuple[float, float]:
+        """The range at some bits, chosen once; statistics are remembered with it, so that their id stays theirs."""
+        key = (id(stats), bits)
+        if key not in self._ranges:
+            self._ranges[key] = (stats, choose_range(stats, self._settings.range_method, bits))
+        return self._ranges[key][1]
 
     def _moved(self, batch: _Batch, change: _Change) -> np.ndarray:
         """How far the output of a batch moves."""

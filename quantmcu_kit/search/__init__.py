@@ -1,5 +1,6 @@
 """Which feature maps and weights get 8, 4 or 2 bits, and which patches stay at 8."""
 
+from quantmcu_kit.search.budget import check_possible
 from quantmcu_kit.search.build import Wants, build
 from quantmcu_kit.search.entropy import weight_stats, with_entropies
 from quantmcu_kit.search.kl import with_divergences
@@ -15,6 +16,7 @@ __all__ = [
     "Settings",
     "Wants",
     "build",
+    "check_possible",
     "names",
     "run",
     "weight_stats",

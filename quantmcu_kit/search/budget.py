@@ -39,7 +39,10 @@ def too_tight(name: str, limit: float, least: float, *, where: str = "", is_leas
     """
     found = "the smallest possible is" if is_least else "the smallest that the search reached is"
     rounded = -int(-least // 1)  # upwards
-    others = {"ram_bytes": "or smaller patches", "flash_bytes": "or a smaller network"}.get(name, "or a smaller input")
+    others = {
+        "ram_bytes": "smaller --patches, or 2 among --map-widths",
+        "flash_bytes": "2 among --weight-widths, or a smaller network",
+    }.get(name, "or a smaller input")
     return QmkitError(
         "infeasible-budget",
         f"no widths fit {limit:,.0f} {_NAMES[name]}",

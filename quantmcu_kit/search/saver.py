@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from quantmcu_kit.search.problem import CostFunction, Problem
 
@@ -42,6 +42,34 @@ def save(
         for move in {move for index in _parts(problem, changed) for move in touching.get(index, ())}:
             valued[move] = _value(problem, loss, cost, costs, bits, move)
     return total
+
+
+def restore(
+    problem: Problem,
+    loss: Callable[[int, int], float],
+    start: Sequence[int],
+    bits: list[int],
+    fits: Callable[[Sequence[int]], bool],
+) -> None:
+    """Take back what later moves made needless: what loses most goes up first, no further than where it started.
+
+    Args:
+        start: widths before anything was lowered.
+        fits: whether widths meet every budget; those of ``bits`` do.
+    """
+    while True:
+        wider = [
+            (loss(index, bits[index]) - loss(index, width), index, width)
+            for index, choice in enumerate(problem.choices)
+            for width in choice.widths
+            if bits[index] < width <= start[index]
+        ]
+        for gain, index, width in sorted(wider, key=lambda each: (-each[0], *each[1:])):
+            if gain > 0 and fits([*bits[:index], width, *bits[index + 1 :]]):
+                bits[index] = width
+                break
+        else:
+            return
 
 
 def _moves(problem: Problem) -> Iterator[Move]:

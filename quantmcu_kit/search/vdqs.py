@@ -6,20 +6,20 @@ every map would gain and lose about the same, and λ would flip all of them at o
 
 The paper repairs memory: while two adjacent maps break the limit, the one whose score falls least goes down. Flash,
 BitOPs and cycles are repaired likewise, but with what least loses accuracy per byte or cost saved: there, narrowing a
-small tensor is no help. Widths only go down, so what was repaired stays so.
+small tensor is no help. Then what a later and larger step made needless is taken back.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.search.budget import check_possible, too_tight
 from quantmcu_kit.search.problem import Assignment, CostFunction, Kind, Neighbours, Problem, bitops
 from quantmcu_kit.search.result import Score, SearchResult, result_of
-from quantmcu_kit.search.saver import save
+from quantmcu_kit.search.saver import restore, save
 
 _BISECTIONS = 30
 
@@ -60,8 +60,10 @@ def vdqs(problem: Problem, settings: Settings) -> SearchResult:
     trade_off = settings.trade_off
     if settings.fits_trade_off:
         trade_off = _fitted(problem, table, settings)
-    bits = list(table.best(trade_off, settings.scores_weights))
+    best = table.best(trade_off, settings.scores_weights)
+    bits = list(best)
     _repair(problem, table, trade_off, bits)
+    restore(problem, table.loss, best, bits, lambda widths: _meets_all(problem, widths))
     scores = tuple(table.scores(trade_off))
     return result_of(
         problem,
@@ -154,6 +156,19 @@ def _fitted(problem: Problem, table: _Table, settings: Settings) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if meets(middle) else (low, middle)
     return low
+
+
+def _meets_all(problem: Problem, bits: Sequence[int]) -> bool:
+    """Whether widths meet every budget; the exact arena, which takes longest, is looked at last."""
+    budgets = problem.budgets
+    if any(problem.total(cost, bits) > limit for _, cost, limit in _limits(problem)):
+        return False
+    if budgets.flash_bytes is not None and problem.flash_bytes(bits) > budgets.flash_bytes:
+        return False
+    limit = budgets.ram_bytes
+    if limit is None:
+        return True
+    return all(each.bytes(bits) <= limit for each in problem.neighbours) and problem.ram_bytes(tuple(bits)) <= limit
 
 
 def _repair(problem: Problem, table: _Table, trade_off: float, bits: list[int]) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from quantmcu_kit.ir.graph import Graph
-from quantmcu_kit.ops.interpret import Interpreter
+from quantmcu_kit.ops.branches import interpreter_of
+from quantmcu_kit.ops.serialize_branches import Network
 from quantmcu_kit.verify.contents import Contents, read_contents
 from quantmcu_kit.verify.host import HostLibrary, Mode
-from quantmcu_kit.verify.trace import LayerTrace, Piece
+from quantmcu_kit.verify.reference import Reference
+from quantmcu_kit.verify.trace import LayerTrace, Piece, Trace
 
 _NOISE_VECTORS = 2  # inputs of random bytes reach clamps that pictures do not
 _BATCH = 16  # inputs in the Python reference at a time
+PATCH = "PATCH"
 Arrays = tuple[np.ndarray, ...]
 
 
@@ -25,10 +28,12 @@ class Difference:
 
     Attributes:
         vector: index of the input, in the order golden, noise, extra, pixels.
-        layer: index of the node; -1 for what is no layer: PREPROCESS, GOLDEN (a stored output) or OUTPUT.
+        layer: index of the node; -1 for what is no layer: PREPROCESS, GOLDEN (a stored output), OUTPUT or PATCH (that
+            is of another branch class).
         op, name: of the node.
-        y, x, channel: place in the layer's output; y and x are 0 for vectors.
-        expected, got: values of the reference and of the library.
+        y, x, channel: place in the layer's output; y and x are 0 for vectors; row and column of a PATCH.
+        expected, got: values of the reference and of the library; numbers of classes for a PATCH.
+        branch_class: of the patch that computed the value, empty where all are alike.
     """
 
     vector: int
@@ -40,11 +45,13 @@ class Difference:
     channel: int
     expected: int
     got: int
+    branch_class: str = ""
 
     def __str__(self) -> str:
         layer = f"layer {self.layer:02d} {self.op}" if self.layer >= 0 else self.op
-        place = f"y {self.y}, x {self.x}, channel {self.channel}"
-        return f"vector {self.vector}: {layer} {self.name!r} at {place}: expected {self.expected}, got {self.got}"
+        of = f" of {self.branch_class} patches" if self.branch_class else ""
+        place = f"y {self.y}, x {self.x}" + ("" if self.op == PATCH else f", channel {self.channel}")
+        return f"vector {self.vector}: {layer} {self.name!r}{of} at {place}: expected {self.expected}, got {self.got}"
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def verify_library(
     pixels = _pixel_inputs(contents, extra_pixels)
     if pixels is not None:
         inputs = (np.concatenate([inputs[0], _convert(contents, pixels)]),)
-    expected = _reference(contents.graph, inputs)
+    expected = _reference(contents.network, inputs)
     with HostLibrary(path, Mode.SANITIZED if sanitize else Mode.FAST) as library:
         got = library.run(*(array[:quantized] for array in inputs))
         if pixels is not None:
@@ -98,7 +105,8 @@ def verify_library(
     if differs.any():
         vector = int(np.argmax(differs))
         sides = (("PREPROCESS" if vector >= quantized else "OUTPUT", got), ("GOLDEN", stored))
-        first = _locate(path, contents.graph, vector, inputs) or _locate_output(contents.graph, vector, expected, sides)
+        first = _locate(path, contents.network, vector, inputs)
+        first = first or _locate_output(contents.graph, vector, expected, sides)
     return VerifyResult(len(differs), int(differs.sum()), first, library.compiler, library.sanitizers)
 
 
@@ -126,9 +134,10 @@ def _convert(contents: Contents, pixels: np.ndarray) -> np.ndarray:
     return np.stack([table[pixels[..., channel]] for channel, table in enumerate(tables)], axis=-1)
 
 
-def _reference(graph: Graph, inputs: Arrays) -> Arrays:
+def _reference(network: Network, inputs: Arrays) -> Arrays:
     """int8 outputs [n, ...] per port of the Python integer reference."""
-    interpreter = Interpreter(graph, integer=True)
+    graph = network.graph
+    interpreter = interpreter_of(graph, network.schedule, network.branches)
     batches = [interpreter.run(_named(graph, batch)) for batch in _batches(inputs)]
     return tuple(np.concatenate([batch[port.tensor] for batch in batches]) for port in graph.outputs)
 
@@ -155,17 +164,38 @@ def _with_stored_goldens(contents: Contents, expected: Arrays) -> Arrays:
     return tuple(np.concatenate([stored, computed[count:]]) for stored, computed in pairs)
 
 
-def _locate(path: Path, graph: Graph, vector: int, inputs: Arrays) -> Difference | None:
-    """The first layer whose output differs for one vector; None where all agree."""
+def _locate(path: Path, network: Network, vector: int, inputs: Arrays) -> Difference | None:
+    """The first layer whose output differs for one vector, or patch that is of another class; None where all agree."""
     one = tuple(array[vector : vector + 1] for array in inputs)
-    maps = Interpreter(graph, integer=True, keep_all=True).run(_named(graph, one))
     with HostLibrary(path, Mode.TRACE) as library:
-        for layer in _with_slices(graph, library.trace(*one)):
-            node = graph.nodes[layer.index]
-            expected = maps[node.output][0]
-            place = _first_place(expected, layer.over(expected))
+        trace = library.trace(*one)
+    layers = _with_slices(network.graph, trace.layers)
+    reference = Reference(network, _named(network.graph, one))
+    return (
+        _first_layer(network.graph, vector, reference, [layer for layer in layers if layer.index < reference.start])
+        or _first_patch(vector, reference, trace)
+        or _first_layer(network.graph, vector, reference, [layer for layer in layers if layer.index >= reference.start])
+    )
+
+
+def _first_layer(graph: Graph, vector: int, reference: Reference, layers: Sequence[LayerTrace]) -> Difference | None:
+    for layer in layers:
+        node = graph.nodes[layer.index]
+        for number in layer.branch_classes:
+            expected = reference.map_of(node.output, number)
+            place = _first_place(expected, layer.over(expected, number))
             if place:
-                return Difference(vector, layer.index, node.op, node.name, *place)
+                branch_class = reference.class_of(node.output, number)
+                return Difference(vector, layer.index, node.op, node.name, *place, branch_class)
+    return None
+
+
+def _first_patch(vector: int, reference: Reference, trace: Trace) -> Difference | None:
+    for patch in trace.patch_classes:
+        expected = int(reference.classes[patch.row, patch.column])
+        if expected != patch.branch_class:
+            name = f"segment {patch.segment}: {reference.legend}"
+            return Difference(vector, -1, PATCH, name, patch.row, patch.column, 0, expected, patch.branch_class)
     return None
 
 

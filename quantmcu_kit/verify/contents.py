@@ -11,7 +11,8 @@ import numpy as np
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.graph import Graph
-from quantmcu_kit.ops.serialize import load_graph, unpack
+from quantmcu_kit.ops.serialize import unpack
+from quantmcu_kit.ops.serialize_branches import Network, load_network
 
 
 def read_manifest(library: Path) -> manifests.Manifest:
@@ -21,22 +22,27 @@ def read_manifest(library: Path) -> manifests.Manifest:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """Manifest, integer graph, and golden inputs and outputs: int8 arrays [n, ...] per port."""
+    """Manifest, network, and golden inputs and outputs: int8 arrays [n, ...] per port."""
 
     manifest: manifests.Manifest
-    graph: Graph
+    network: Network
     golden_inputs: tuple[np.ndarray, ...]
     golden_outputs: tuple[np.ndarray, ...]
+
+    @property
+    def graph(self) -> Graph:
+        """The integer graph, or that which stands for all branch classes."""
+        return self.network.graph
 
 
 def read_contents(library: Path) -> Contents:
     """Everything needed to verify the library; raises ``not-a-library`` or ``damaged-library``."""
     manifest = read_manifest(library)
-    graph = load_graph(_read_unchanged(library, manifests.NETWORK_PATH, manifest.network_sha256))
+    network = load_network(_read_unchanged(library, manifests.NETWORK_PATH, manifest.network_sha256))
     stacks = unpack(_read_unchanged(library, manifests.GOLDENS_PATH, manifest.goldens_sha256))
-    inputs = tuple(stacks[f"inputs/{port}"] for port in range(len(graph.inputs)))
-    outputs = tuple(stacks[f"outputs/{port}"] for port in range(len(graph.outputs)))
-    return Contents(manifest, graph, inputs, outputs)
+    inputs = tuple(stacks[f"inputs/{port}"] for port in range(len(network.graph.inputs)))
+    outputs = tuple(stacks[f"outputs/{port}"] for port in range(len(network.graph.outputs)))
+    return Contents(manifest, network, inputs, outputs)
 
 
 def _read(library: Path, path: str) -> bytes:

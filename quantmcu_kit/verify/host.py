@@ -15,7 +15,7 @@ import numpy as np
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.host_compiler import accepts, find_compiler, sanitizer_flags, sanitizers
 from quantmcu_kit.verify.contents import read_manifest
-from quantmcu_kit.verify.trace import LayerTrace, parse
+from quantmcu_kit.verify.trace import Trace, parse
 
 _RUNNER = Path(__file__).with_name("runner.c")
 _NATIVE = "-march=native"
@@ -87,15 +87,15 @@ class HostLibrary:
         assert self._manifest.takes_pixels, "the library takes quantized input only"
         return self._outputs(_rows(pixels, np.uint8, self._manifest.inputs[0].shape), len(pixels), "pixels")
 
-    def trace(self, *inputs: np.ndarray) -> tuple[LayerTrace, ...]:
-        """What each layer computed, by index, for one input per port: int8 [1, ...].
+    def trace(self, *inputs: np.ndarray) -> Trace:
+        """What each layer computed for one input per port: int8 [1, ...].
 
         Raises:
             QmkitError: ``library-crashed``, ``library-hangs`` or ``library-error``.
         """
         assert self._mode is Mode.TRACE, "tracing is compiled in"
         data = np.frombuffer(self._stream(b"".join(array.tobytes() for array in inputs), 1, "quantized"), np.uint8)
-        return parse(data[: len(data) - self._output_bytes], self._manifest.layers)
+        return parse(data[: len(data) - self._output_bytes], self._manifest)
 
     @property
     def _output_bytes(self) -> int:
@@ -136,7 +136,8 @@ class HostLibrary:
         if manifest.external_bytes:
             defines["EXTERNAL_BYTES"] = f"{macro}_EXTERNAL_BYTES"
         if self._mode is Mode.TRACE:
-            defines |= {"TRACE_FUNCTION": f"{name}_trace", "TRACE_ROW_FUNCTION": f"{name}_trace_row"}
+            functions = {"TRACE": "trace", "TRACE_ROW": "trace_row", "TRACE_CLASS": "trace_class"}
+            defines |= {f"{hook}_FUNCTION": f"{name}_{function}" for hook, function in functions.items()}
         return f"#include <{name}.h>\n" + "".join(f"#define {key} {value}\n" for key, value in defines.items())
 
     def _outputs(self, rows: np.ndarray, count: int, kind: str) -> tuple[np.ndarray, ...]:

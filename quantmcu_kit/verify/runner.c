@@ -1,6 +1,7 @@
 /* runner.c: runs a generated library on inputs from standard input, until these end, and writes the outputs to standard
  * output; both are raw bytes without separators. With tracing, a record precedes for each layer, or for each piece of a
  * row that a patch computes of it: int32 layer, row (ALL_ROWS for the whole layer), column, bytes; and these bytes.
+ * Before the pieces of a patch of one of several branch classes: ~segment, row and column of the patch, 1; and the class.
  * runner_config.h, written beside this file, names the library's functions and sizes. */
 #include "runner_config.h"
 
@@ -42,6 +43,14 @@ void TRACE_ROW_FUNCTION(int layer, int32_t row, int32_t column, const int8_t *da
 void TRACE_ROW_FUNCTION(int layer, int32_t row, int32_t column, const int8_t *data, size_t bytes)
 {
     write_record(layer, row, column, data, bytes);
+}
+
+/* Called by libraries with branch classes. */
+void TRACE_CLASS_FUNCTION(int segment, int32_t row, int32_t column, int branch);
+void TRACE_CLASS_FUNCTION(int segment, int32_t row, int32_t column, int branch)
+{
+    const int8_t number = (int8_t)branch;
+    write_record(~segment, row, column, &number, 1);
 }
 #endif
 

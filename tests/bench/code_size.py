@@ -22,12 +22,13 @@ HEADER = """\
 fixed = 200
 per_call = 18
 
-# What segments add: each of them, each kernel call in one, each map that moves between patches; and the functions for
-# an input that is not in the arena.
+# What segments add: each of them, each kernel call in one, each map that moves between patches, each call with
+# parameters by branch class; and the functions for an input that is not in the arena.
 [segments]
 fixed = 36
 per_call = 19
 per_moved_map = 15
+per_classed_call = 6
 pulled_input = 290
 """
 

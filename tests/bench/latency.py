@@ -19,14 +19,15 @@ from scipy.optimize import nnls
 
 from quantmcu_kit import emit, memory, pipeline
 from quantmcu_kit.boards.catalog import Board, find
-from quantmcu_kit.emit.latency import NETWORK, SEGMENT, network_work, node_work
+from quantmcu_kit.emit.latency import NETWORK, SCAN, SEGMENT, network_work, node_work
 from quantmcu_kit.emit.layers import node_calls
-from quantmcu_kit.emit.segment_work import moves_work, segment_work
+from quantmcu_kit.emit.segment_work import moves_work, scan_work, segment_work
 from quantmcu_kit.emit.work import Work
 from quantmcu_kit.emulate.cores import CORES
 from quantmcu_kit.emulate.library import OPTIMIZE, BoardLibrary
 from quantmcu_kit.emulate.toolchain import find_toolchain
 from quantmcu_kit.ir import manifest as manifests
+from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.schedule import Grid, HaloMode, Schedule, Stage
 from quantmcu_kit.patch.lay_out import lay_out_segment
@@ -101,11 +102,11 @@ class Measured:
         return sum(sample.cycles for sample in self.layers) + self.between
 
 
-def measure(graph: Graph, board: Board, schedule: Schedule | None = None) -> Measured:
+def measure(graph: Graph, board: Board, schedule: Schedule | None = None, branches: Branches | None = None) -> Measured:
     """A network on noise."""
     schedule = schedule or Schedule.whole(graph)
-    plan = memory.plan(graph, schedule)
-    files = emit.render(graph, plan, name=graph.name, board=board.id, schedule=schedule)
+    plan = memory.plan(graph, schedule, branches)
+    files = emit.render(graph, plan, name=graph.name, board=board.id, schedule=schedule, branches=branches)
     manifest = manifests.from_json(files[manifests.PATH])
     rng = np.random.default_rng(0)
     inputs = [rng.integers(-128, 128, graph.tensors[port.tensor].shape).astype(np.int8) for port in graph.inputs]
@@ -192,6 +193,14 @@ def _segment_sample(measured: Measured, cycles: Cycles) -> Sample:
     return Sample(SEGMENT, measured.segments, measured.between - round(own))
 
 
+def _scan_samples(board: Board) -> Iterable[Sample]:
+    """Patches that are scanned, of two classes that compute alike, less the same patches without classes."""
+    for branches, schedule in latency_patches.scanned():
+        graph, stage = branches.common, schedule.stages[branches.stage]
+        runs = [measure(graph, board, schedule, each) for each in (branches, None)]
+        yield Sample(SCAN, scan_work(graph, stage), runs[0].cycles - runs[1].cycles)
+
+
 def _grids(schedule: Schedule) -> str:
     return " ".join(f"{stage.patches.grid} {stage.patches.mode.value}" for stage in schedule.stages if stage.patches)
 
@@ -230,6 +239,10 @@ class Bench:
         samples = [_segment_sample(measured, cycles) for measured in held_out if measured.segments]
         note = "held out: " + self._row(core, SEGMENT, _errors(samples, cycles))
         sections.append(_section(f"{core}.{SEGMENT}", cycles[SEGMENT], note))
+        samples = list(_scan_samples(board))
+        cycles[SCAN] = fit(samples)
+        note = self._row(core, SCAN, _errors(samples, cycles))
+        sections.append(_section(f"{core}.{SCAN}", cycles[SCAN], note))
         of_networks, of_layers = self._check(core, board, cycles)
         stated = {"network": _rounded_up(of_networks), "layer": _rounded_up(max(*worst, of_layers))}
         return "\n".join([_section(f"{core}.error", stated), *sections])

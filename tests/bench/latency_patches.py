@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
+from quantmcu_kit.ir.branches import Branches, Scan
 from quantmcu_kit.ir.graph import Graph, Tensor
+from quantmcu_kit.ir.plans import MIXED, OUTLIER
 from quantmcu_kit.ir.schedule import Grid, HaloMode, Schedule, Stage
 from quantmcu_kit.ir.types import Activation, Padding, Size
 from quantmcu_kit.ops import (
@@ -27,8 +31,9 @@ from quantmcu_kit.ops.spec import NoAttrs
 from quantmcu_kit.patch.lay_out import lay_out_segment
 from quantmcu_kit.patch.segment import cut_points, segment
 from tests.bench.latency_grid import OTHER, Layers, filling
+from tests.support.packed_networks import narrowed
 
-COUNT, MOVING = 48, 16
+COUNT, MOVING, SCANNED = 48, 16, 12
 _CHANNELS = (3, 4, 8, 12, 16, 21, 32, 40)
 _ONE = Size(1, 1)
 _Add = Callable[[Layers, Tensor], Tensor]
@@ -37,6 +42,28 @@ _Add = Callable[[Layers, Tensor], Tensor]
 def networks() -> tuple[tuple[Graph, Schedule], ...]:
     """Networks with the schedules they run by; in the last ones patches do little but keep pixels."""
     return (*map(_network, range(COUNT)), *map(_moving, range(MOVING)))
+
+
+def scanned() -> tuple[tuple[Branches, Schedule], ...]:
+    """Two classes that compute alike, told by their pixels: what differs from no classes is the scan."""
+    return tuple(map(_scanned, range(SCANNED)))
+
+
+def _scanned(index: int) -> tuple[Branches, Schedule]:
+    layers = Layers(f"scanned_{index}")
+    height, width, channels = (int(layers.rng.integers(low, high)) for low, high in ((8, 48), (8, 48), (1, 40)))
+    x = layers.map(height, width, channels)
+    pool = Pool(_ONE, _ONE, Padding(0, 0, 0, 0))
+    for _ in range(3):  # the last two are the stage
+        x = layers.layer("MAX_POOL_2D", max_pool_2d.Attrs(pool, Activation.NONE), x, quant=x.quant)
+    graph = layers.graph()
+    if index % 3 == 2:
+        bits = dict.fromkeys((node.output for node in graph.nodes), 4 if index % 2 else 2)
+        graph = narrowed(graph, np.random.default_rng(index), bits)
+    grid = Grid(int(layers.rng.integers(1, 6)), int(layers.rng.integers(1, 6)))
+    patches = lay_out_segment(graph, segment(graph, 1, 3), grid, HaloMode.RECOMPUTE, is_pulled=False)
+    rule = Scan(np.zeros(256, np.uint16), 0)
+    return Branches(1, {OUTLIER: graph, MIXED: graph}, rule), Schedule((Stage(0, 1, None), Stage(1, 3, patches)))
 
 
 def _moving(index: int) -> tuple[Graph, Schedule]:

@@ -8,16 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from quantmcu_kit import emit, memory, passes, pipeline, tflite
-from quantmcu_kit.emit.footprint import STACK_BYTES, estimate_footprint, table_bytes
+from quantmcu_kit.emit.footprint import PACKED_STACK_BYTES, STACK_BYTES, estimate_footprint, table_bytes
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.schedule import Grid, HaloMode, Schedule, Stage
 from quantmcu_kit.patch.lay_out import lay_out_segment
 from quantmcu_kit.patch.segment import segment
 from tests.support import arm
+from tests.support.packed_networks import narrowed
 from tests.support.shared import model_bytes
 
 if sys.version_info >= (3, 11):
@@ -58,6 +60,15 @@ def patched(request, network, tmp_path_factory) -> Path:
     _, grid, mode, is_pulled = request.param
     schedule = in_patches(network, grid, mode, is_pulled=is_pulled)
     return write(network, schedule, tmp_path_factory.mktemp("patched"))
+
+
+@pytest.fixture(scope="module", params=["whole", "patches"])
+def packed(request, network, tmp_path_factory) -> Path:
+    """The same with random widths of maps and weights."""
+    graph, schedule = narrowed(network, np.random.default_rng(0)), Schedule.whole(network)
+    if request.param == "patches":
+        schedule = in_patches(graph, Grid(4, 4), HaloMode.REUSE, is_pulled=False)
+    return write(graph, schedule, tmp_path_factory.mktemp("packed"))
 
 
 def write(graph: Graph, schedule: Schedule, folder: Path) -> Path:
@@ -110,6 +121,12 @@ def test_code_and_estimate_of_patches(patched, tmp_path):
 
 
 @arm.needs_arm
+def test_estimate_with_packed_maps(packed, tmp_path):
+    code = _code_bytes(packed, tmp_path)
+    assert abs(estimate_footprint(_manifest(packed)).code_bytes - code) <= 0.1 * code
+
+
+@arm.needs_arm
 def test_tables_of_segments_are_constants(patched, tmp_path):
     """The estimate is what the compiler makes of the tables, to the byte."""
     _compile(patched, tmp_path, "-fdata-sections")
@@ -131,6 +148,12 @@ def test_stack_is_below_what_is_reserved(vww, tmp_path):
 @arm.needs_arm
 def test_stack_of_patches_is_below_what_is_reserved(patched, tmp_path):
     assert _most_stack(patched, tmp_path) <= BUDGETS["vww_96_int8"]["stack_in_patches"] <= STACK_BYTES
+
+
+@arm.needs_arm
+def test_stack_with_packed_maps_is_below_what_is_reserved(packed, tmp_path):
+    most = _most_stack(packed, tmp_path)
+    assert STACK_BYTES // 2 < most <= estimate_footprint(_manifest(packed)).stack_bytes == PACKED_STACK_BYTES
 
 
 def _most_stack(library: Path, folder: Path) -> int:

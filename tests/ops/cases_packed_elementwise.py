@@ -25,7 +25,7 @@ from quantmcu_kit.ops.binary import Attrs as BinaryAttrs
 from quantmcu_kit.ops.pooling import Pool
 from quantmcu_kit.ops.spec import NoAttrs
 from quantmcu_kit.ops.table import TABLE
-from tests.ops.packed_case import PackedCase, case, feature_map, mixtures, random_for
+from tests.ops.packed_case import WIDTHS, PackedCase, case, feature_map, mixtures, random_for
 
 CHANNELS = (1, 3, 5, 31, 33)
 _SPAN = 6.0  # of the real values of a map
@@ -51,6 +51,11 @@ def _carried(x: Tensor, shape: Shape, bits: int, index: int) -> Tensor:
     if x.dtype.bits == bits and (bits == 8 or index % 2):
         return Tensor("y", shape, x.dtype, x.quant)
     return _map("y", shape, bits, index // 2, _SPAN / 2)
+
+
+def _is_due(widths: tuple[int, ...], number: int) -> bool:
+    """A third of all mixtures for each number, in which each of the widths, and any two of three, take all values."""
+    return (sum(map(WIDTHS.index, widths)) + number) % 3 == 0
 
 
 def _named(name: str, widths: tuple[int, ...]) -> str:
@@ -88,19 +93,15 @@ def _binary(op: str, name: str, widths: tuple[int, int, int], index: int) -> Pac
     return case(_named(name, widths), op, attrs, tuple(operands), y)
 
 
-def _third(index: int, number: int) -> bool:
-    """A third of all mixtures of three widths for each form, in which any two of them take all widths."""
-    return (index + index // 3 + index // 9 + number) % 3 == 0
-
-
 def _binary_cases() -> Iterator[PackedCase]:
     for index, widths in enumerate(mixtures(3)):
         for number, name in enumerate(_OPERANDS):
             constant_bits = {"a": widths[0], "b": widths[1]}.get(name[-1] if name[-2] == "-" else "", 8)
-            if _third(index, number) and constant_bits == 8:
+            if _is_due(widths, number) and constant_bits == 8:
                 yield _binary("ADD", name, widths, index)
-                yield _binary("MUL", name, widths, index)
-        if _third(index, 0):
+                if number % 2:
+                    yield _binary("MUL", name, widths, index)
+        if _is_due(widths, 0):
             yield _binary("SUB", "maps-of-5", widths, index)
 
 
@@ -145,6 +146,8 @@ def _probabilities(shape: Shape, bits: int) -> Tensor:
 
 def _softmax_cases() -> Iterator[PackedCase]:
     for index, (widths, depth) in enumerate(itertools.product(mixtures(2), (*CHANNELS, 70))):
+        if not _is_due(widths, index % 6):
+            continue
         x = _map("x", (1, 2, 3, depth), widths[0], index, 9.0)
         name = _named(f"of-{depth}", widths)
         yield case(name, "SOFTMAX", softmax.Attrs(1.0), (x,), _probabilities(x.shape, widths[1]))
@@ -166,9 +169,8 @@ _JOINED = {
 
 
 def _concatenation_cases() -> Iterator[PackedCase]:
-    for index, (mixture, form) in enumerate(itertools.product(range(27), range(len(_JOINED)))):
-        widths, (name, (axis, shapes)) = mixtures(3)[mixture], list(_JOINED.items())[form]
-        if not _third(mixture, form):
+    for index, (widths, (name, (axis, shapes))) in enumerate(itertools.product(mixtures(3), _JOINED.items())):
+        if not _is_due(widths, index % len(_JOINED)):
             continue
         y = _map("y", (1,), widths[2], index)
         inputs = []
@@ -206,6 +208,8 @@ _MEANS = {
 
 def _mean_cases() -> Iterator[PackedCase]:
     for index, (widths, (name, (shape, axes, keep))) in enumerate(itertools.product(mixtures(2), _MEANS.items())):
+        if not _is_due(widths, index % len(_MEANS)):
+            continue
         x, attrs = _map("x", shape, widths[0], index), mean.Attrs(axes, keep)
         y = _map("y", mean.infer(attrs, x), widths[1], index // 3, _SPAN / 2)
         yield case(_named(name, widths), "MEAN", attrs, (x,), y)
@@ -228,7 +232,9 @@ _PADS = {
 
 def _moved_cases() -> Iterator[PackedCase]:
     for index, widths in enumerate(mixtures(2)):
-        for number, (op, name, attrs, shape) in enumerate(_moves(index), index):
+        for number, (op, name, attrs, shape) in enumerate(_moves(index)):
+            if not _is_due(widths, number):
+                continue
             x = _map("x", shape, widths[0], number)
             y = _carried(x, TABLE[op].infer(attrs, x), widths[1], number)
             yield case(_named(name, widths), op, attrs, (x,), y)

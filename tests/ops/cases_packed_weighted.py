@@ -78,9 +78,9 @@ def _constants(
     return weights, offsets, 0.01 * _IN_SCALE * spread * 4 / 2**out_bits
 
 
-def _convolution(op: str, name: str, widths: tuple[int, int, int], index: int) -> PackedCase:
+def _convolution(op: str, name: str, geometry: tuple, widths: tuple[int, int, int], index: int) -> PackedCase:
     is_depthwise = op == "DEPTHWISE_CONV_2D"
-    size, kernel, out, stride, dilation, margin = (_DEPTHWISE if is_depthwise else _CONVOLUTIONS)[name]
+    size, kernel, out, stride, dilation, margin = geometry
     name = f"{name}-{'-'.join(map(str, widths))}"
     shape = (1, *kernel, size[2] * out) if is_depthwise else (out, *kernel, size[2])
     weights, bias, scale = _constants(f"{op}{name}", shape, 3 if is_depthwise else 0, widths)
@@ -88,28 +88,54 @@ def _convolution(op: str, name: str, widths: tuple[int, int, int], index: int) -
     attrs = convolution.Attrs(Size(stride, stride), Size(dilation, dilation), Padding(*[margin] * 4), activation)
     x = feature_map("x", (1, *size), widths[0], _IN_SCALE, _zero(DType.feature_map(widths[0]), index))
     out_shape = TABLE[op].infer(attrs, x, weights, bias)
-    y = feature_map("y", out_shape, widths[2], scale, _zero(DType.feature_map(widths[2]), index // 3))
+    y = feature_map(
+        "y",
+        out_shape,
+        widths[2],
+        scale,
+        _zero(DType.feature_map(widths[2]), index // 3 % (3 if attrs.activation is Activation.NONE else 2)),
+    )
     return case(name, op, attrs, (x, weights, bias), y)
 
 
-def _dense(name: str, widths: tuple[int, int, int], index: int) -> PackedCase:
-    shape, taps, out = _DENSE[name]
+def _dense(op: str, name: str, geometry: tuple, widths: tuple[int, int, int], index: int) -> PackedCase:
+    shape, taps, out = geometry
     name = f"{name}-{'-'.join(map(str, widths))}"
-    weights, bias, scale = _constants(f"dense{name}", (out, taps), 0, widths)
+    weights, bias, scale = _constants(f"{op}{name}", (out, taps), 0, widths)
     attrs = fully_connected.Attrs(False, _ACTIVATIONS[index % len(_ACTIVATIONS)])
     x = feature_map("x", (1, *shape), widths[0], _IN_SCALE, _zero(DType.feature_map(widths[0]), index))
-    out_shape = TABLE["FULLY_CONNECTED"].infer(attrs, x, weights, bias)
-    y = feature_map("y", out_shape, widths[2], scale, _zero(DType.feature_map(widths[2]), index // 3))
-    return case(name, "FULLY_CONNECTED", attrs, (x, weights, bias), y)
+    out_shape = TABLE[op].infer(attrs, x, weights, bias)
+    y = feature_map(
+        "y",
+        out_shape,
+        widths[2],
+        scale,
+        _zero(DType.feature_map(widths[2]), index // 3 % (3 if attrs.activation is Activation.NONE else 2)),
+    )
+    return case(name, op, attrs, (x, weights, bias), y)
+
+
+_MAKERS = {"CONV_2D": _convolution, "DEPTHWISE_CONV_2D": _convolution, "FULLY_CONNECTED": _dense}
+_SHAPES = {"CONV_2D": _CONVOLUTIONS, "DEPTHWISE_CONV_2D": _DEPTHWISE, "FULLY_CONNECTED": _DENSE}
 
 
 def _cases() -> Iterator[PackedCase]:
     """A third of all mixtures of widths for each shape, in which every two of the three widths meet in all ways."""
-    shapes = [("CONV_2D", name) for name in _CONVOLUTIONS] + [("DEPTHWISE_CONV_2D", name) for name in _DEPTHWISE]
-    shapes += [("FULLY_CONNECTED", name) for name in _DENSE]
-    for (turn, (op, name)), (index, widths) in itertools.product(enumerate(shapes), enumerate(mixtures(3))):
+    shapes = [(op, *item) for op, of_op in _SHAPES.items() for item in of_op.items()]
+    for (turn, (op, name, geometry)), (index, widths) in itertools.product(enumerate(shapes), enumerate(mixtures(3))):
         if (sum(WIDTHS.index(bits) for bits in widths) + turn) % len(WIDTHS) == 0:
-            yield _dense(name, widths, index) if op == "FULLY_CONNECTED" else _convolution(op, name, widths, index)
+            yield _MAKERS[op](op, name, geometry, widths, index)
 
 
 CASES = tuple(_cases())
+LARGE = tuple(  # as large as a network's layers
+    _MAKERS[op](op, name, geometry, widths, index=0)
+    for op, name, geometry in (
+        ("CONV_2D", "96-to-24", ((6, 6, 96), (1, 1), 24, 1, 1, 0)),
+        ("CONV_2D", "24-to-144", ((6, 6, 24), (1, 1), 144, 1, 1, 0)),
+        ("CONV_2D", "16-to-32", ((6, 6, 16), (3, 3), 32, 1, 1, 1)),
+        ("DEPTHWISE_CONV_2D", "48", ((8, 8, 48), (3, 3), 1, 1, 1, 1)),
+        ("FULLY_CONNECTED", "300-to-50", ((300,), 300, 50)),
+    )
+    for widths in ((8, 8, 4), (8, 4, 8), (4, 8, 8), (4, 4, 4), (4, 2, 4), (2, 2, 2))
+)

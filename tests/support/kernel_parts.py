@@ -205,7 +205,7 @@ class KernelParts:
         table = "static const case_t cases[] = {\n" + "".join(rows) + "};\n"
         (folder / "cases.h").write_text(head + _TYPE + "".join(bodies) + table)
         compiler = find_compiler()
-        flags = ["-std=c99", "-O1", "-g1", "-I", str(folder), f"-DQMCU_PACKED={has_packed:d}"]
+        flags = ["-std=c99", "-O0", "-g1", "-I", str(folder), f"-DQMCU_PACKED={has_packed:d}"]
         flags += sanitizer_flags(sanitizers(compiler))
         compiler.compile([_DRIVER, *sorted(folder.rglob("quantmcu/**/*.c"))], flags, self._program)
 

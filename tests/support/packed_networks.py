@@ -44,7 +44,8 @@ def _narrowed_map(tensor: Tensor, bits: int, rng: np.random.Generator) -> Tensor
     if dtype is DType.I8:
         return tensor
     scale = float(tensor.quant.s) * 255 / dtype.high * rng.uniform(0.3, 1.2)
-    quant = Quant.per_tensor(scale, int(rng.integers(dtype.low, dtype.high, endpoint=True)))
+    margin = dtype.high // 3 if rng.random() < 0.8 else 0  # a zero-point at an edge may leave one value only
+    quant = Quant.per_tensor(scale, int(rng.integers(margin, dtype.high - margin, endpoint=True)))
     return dataclasses.replace(tensor, dtype=dtype, quant=quant)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from quantmcu_kit import emit, memory
 from quantmcu_kit.emit.runtime_files import runtime_root
 from quantmcu_kit.host_compiler import Compiler, find_compiler, sanitizer_flags, sanitizers
+from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import MemoryPlan
 from quantmcu_kit.ir.schedule import Schedule
@@ -90,6 +91,7 @@ class Case:
 
     graph: Graph
     schedule: Schedule
+    branches: Branches | None = None
 
 
 class PatchedProgram:
@@ -98,11 +100,13 @@ class PatchedProgram:
     def __init__(self, cases: Sequence[Case], folder: Path) -> None:
         self._cases = cases
         self._program = folder / "program.exe"
-        self.plans: list[MemoryPlan] = [memory.plan(case.graph, case.schedule) for case in cases]
+        self.plans: list[MemoryPlan] = [memory.plan(case.graph, case.schedule, case.branches) for case in cases]
         sources = sorted((runtime_root() / "src" / "quantmcu").rglob("*.c"))
         for index, (case, plan) in enumerate(zip(cases, self.plans, strict=True)):
             name = f"n{index}"
-            files = emit.render(case.graph, plan, name=name, board="nano33ble", schedule=case.schedule)
+            files = emit.render(
+                case.graph, plan, name=name, board="nano33ble", schedule=case.schedule, branches=case.branches
+            )
             for path in (f"src/{name}.h", f"src/{name}/{name}.c", f"src/{name}/weights.h", f"src/{name}/weights.c"):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_text(files[path])
@@ -137,14 +141,15 @@ def _main(names: Sequence[str]) -> str:
 
 
 def _build(sources: Sequence[Path], folder: Path, program: Path) -> None:
-    """Each source by itself, several at a time."""
+    """Each source by itself, several at a time; without optimization those of networks, which only call kernels."""
     compiler = find_compiler()
-    flags = ["-std=c11", "-O1", "-g1", "-I", str(runtime_root() / "src"), "-I", str(folder / "src")]
+    flags = ["-std=c11", "-g1", "-I", str(runtime_root() / "src"), "-I", str(folder / "src")]
     flags += sanitizer_flags(sanitizers(compiler))
 
     def compile_one(numbered: tuple[int, Path]) -> Path:
         index, source = numbered
-        return _object(compiler, source, flags, folder / f"{index}.o")
+        level = "-O0" if source.is_relative_to(folder) else "-O1"
+        return _object(compiler, source, [*flags, level], folder / f"{index}.o")
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compile_one, enumerate(sources)))

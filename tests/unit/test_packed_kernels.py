@@ -72,7 +72,7 @@ def test_parts_equal_the_whole(parts, case):
     """A part reads nothing but its halo, writes nothing but its region, and writes what the whole has there."""
     rng = random_for(str(case))
     jobs, expected = [], []
-    batch = case.pictures(3)
+    batch = case.pictures(2)
     for picture, output in zip(zip(*batch, strict=True), reference(case, batch), strict=True):
         more = random_jobs(case.graph, picture, output, rng)
         jobs += more[0]

@@ -123,7 +123,7 @@ def test_traced_values_are_the_interpreters(library):
     picture = np.random.default_rng(8).integers(-128, 128, (1, 13, 11, 3)).astype(np.int8)
     expected = Interpreter(GRAPH, integer=True, keep_all=True).run({"picture": picture})
     with HostLibrary(library, Mode.TRACE) as host:
-        traced = host.trace(picture)
+        traced = host.trace(picture).layers
     indices = {layer.index for layer in traced}
     # Layers 1 and 2 write into the joined map where they run whole; layer 7 is a view of layer 6's bytes or not.
     assert indices >= {0, 3, 4, 5, 6, 8}

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantmcu_kit.ir.graph import Tensor
-from quantmcu_kit.ir.types import DType
+from quantmcu_kit.ir.types import DType, Quant
 from quantmcu_kit.numerics.packing import pack, packed_bytes, unpack
+from quantmcu_kit.ops.weighted import Weights
 
 FEW = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -83,6 +84,35 @@ def test_values_that_do_not_fit_are_a_defect(values):
 )
 def test_bytes_of_tensors(shape, dtype, expected):
     assert Tensor("x", shape, dtype).bytes == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "dtype", "expected"),
+    [
+        ((4, 3, 3, 5), 0, DType.I4, 4 * 23),  # a row of CONV_2D has 45 weights
+        ((4, 3, 3, 5), 0, DType.I2, 4 * 12),
+        ((1, 3, 3, 5), 0, DType.I4, 23),
+        ((1, 3, 3, 5), 3, DType.I4, 9 * 3),  # a tap of DEPTHWISE_CONV_2D
+        ((7, 3), 0, DType.I2, 7),
+        ((1, 3, 3, 5), 3, DType.I8, 45),
+    ],
+)
+def test_bytes_of_weights(shape, axis, dtype, expected):
+    quant = Quant(np.ones(shape[axis], np.float32), np.zeros(shape[axis], np.int32), axis)
+    assert Tensor("w", shape, dtype, quant).bytes == expected
+    data = np.arange(expected if dtype is DType.I8 else np.prod(shape)).reshape(shape) % 4 - 2
+    weights = Weights(data.astype(np.int8), 0, axis, dtype, 15)
+    assert weights.stored.nbytes == expected and weights.stored.dtype == np.int8
+
+
+def test_weights_by_hand():
+    """A row of an output channel goes on from tap to tap; a depthwise tap begins a byte."""
+    rows = np.int8([[[[1, 2, 3]], [[4, 5, 6]]], [[[-1, -2, -3]], [[-4, -5, -6]]]])  # [2, 2, 1, 3]
+    expected = [[0x21, 0x43, 0x65], [0xEF, 0xCD, 0xAB]]
+    assert Weights(rows, 0, 0, DType.I4, 15).stored.view(np.uint8).tolist() == expected
+    taps = rows[:1]  # [1, 2, 1, 3]
+    assert Weights(taps, 0, 3, DType.I4, 15).stored.view(np.uint8).tolist() == [[0x21, 0x03], [0x54, 0x06]]
+    assert Weights(rows, 0, 0, DType.I8, 15).stored is rows
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ def keeping(tmp_path):
 
 def trace(library, inputs):
     with HostLibrary(library, Mode.TRACE) as host:
-        return {layer.index: layer for layer in host.trace(inputs)}
+        return {layer.index: layer for layer in host.trace(inputs).layers}
 
 
 @pytest.mark.parametrize("schedule", [OVERLAPPING, KEEPING], ids=["overlapping", "keeping"])

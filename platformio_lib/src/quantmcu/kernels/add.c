@@ -25,17 +25,22 @@ static void add_packed(const qmcu_add_t *layer, const int8_t *a, const int8_t *b
     }
 }
 
-/* Pixel after pixel where a map is packed. */
+/* Pixel after pixel where a map is packed, or all together where no bits are between them. */
 static void add_pixels(const qmcu_add_t *layer, const int8_t *a, const int8_t *b, int8_t *out)
 {
-    const int32_t channels = layer->channels;
+    const int32_t channels = layer->channels, values = layer->rows * layer->columns;
+    const int32_t out_step = qmcu_run_bytes(channels, layer->out_bits);
     const int32_t a_step = layer->rows > 1 && layer->a_stride == 0 ? 0 : qmcu_run_bytes(channels, layer->a_bits);
     const int32_t b_step = layer->rows > 1 && layer->b_stride == 0 ? 0 : qmcu_run_bytes(channels, layer->b_bits);
-    for (int32_t left = layer->rows * layer->columns; left > 0; left -= channels) {
-        add_packed(layer, a, b, channels, out);
+    const int contiguous = qmcu_is_dense(a_step, channels, layer->a_bits) &&
+                           qmcu_is_dense(b_step, channels, layer->b_bits) &&
+                           qmcu_is_dense(out_step, channels, layer->out_bits);
+    const int32_t run = contiguous ? values : channels;
+    for (int32_t left = values; left > 0; left -= run) {
+        add_packed(layer, a, b, run, out);
         a += a_step;
         b += b_step;
-        out += qmcu_run_bytes(channels, layer->out_bits);
+        out += out_step;
     }
 }
 

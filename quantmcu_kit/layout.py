@@ -1,0 +1,97 @@
+"""How an integer graph runs on a board: its patches and its memory, planned for the RAM that there is."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantmcu_kit import memory, patch, quantize
+from quantmcu_kit.boards.catalog import Board
+from quantmcu_kit.emit.footprint import PACKED_STACK_BYTES, STACK_BYTES
+from quantmcu_kit.emit.latency import has_cycles, patch_costs
+from quantmcu_kit.ir.branches import Branches
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import Calibration, MemoryPlan, PrecisionPlan, TensorStats
+from quantmcu_kit.ir.schedule import Schedule
+from quantmcu_kit.options import Options
+
+_STAND_IN = "cortex-m4f"  # its cycles tell dear layers from cheap ones for cores that have no cycle model
+_TIGHTER_PLANS = 4  # tried where blocks cannot be placed without gaps
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How an integer graph runs on a board: what there was to choose from, the stages, and their memory."""
+
+    choice: patch.Choice
+    schedule: Schedule
+    memory: MemoryPlan
+
+
+def core_of(board: Board) -> str:
+    """The core whose cycles stand for the board's."""
+    return board.cpu if has_cycles(board.cpu) else _STAND_IN
+
+
+def arena_limit(board: Board, options: Options) -> int:
+    """Most bytes of the arena: what the user says, else what the board leaves beside the stack."""
+    stack = STACK_BYTES if options.bits == "8" else PACKED_STACK_BYTES
+    return board.free_ram_bytes - stack if options.ram is None else options.ram
+
+
+def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = True) -> Layout:
+    """Plan an integer graph's patches and memory for a board.
+
+    Args:
+        must_fit: where the user limits the RAM, no plan within it is an error.
+
+    Raises:
+        QmkitError: ``ram-budget``, ``cost-limit``, ``bad-patches`` or ``bad-plan``: what is asked for cannot be.
+    """
+    costs = _costs(graph, board) if options.cost in (None, "cycles") else None
+    alive = memory.bytes_alive(graph)
+    limit = budget = arena_limit(board, options)
+    for _ in range(_TIGHTER_PLANS):
+        wishes = options.wishes(budget)
+        wishes = dataclasses.replace(wishes, must_fit=wishes.must_fit and must_fit)
+        choice = patch.choose(graph, costs, wishes, whole_bytes=alive)
+        schedule = patch.lay_out(graph, choice.plan)
+        plan = _memory(graph, schedule, board, limit)
+        if not choice.fits or plan.arena_bytes <= limit:
+            break
+        budget -= plan.arena_bytes - limit
+    return Layout(choice, schedule, plan)
+
+
+def with_branches(layout: Layout, branches: Branches, board: Board, options: Options) -> Layout:
+    """The same patches with memory for the widest of their classes."""
+    plan = _memory(branches.common, layout.schedule, board, arena_limit(board, options), branches)
+    return dataclasses.replace(layout, memory=plan)
+
+
+def _memory(graph: Graph, schedule: Schedule, board: Board, limit: int, branches: Branches | None = None) -> MemoryPlan:
+    return memory.plan(graph, schedule, internal_bytes=limit if board.psram_bytes else None, branches=branches)
+
+
+def _costs(graph: Graph, board: Board) -> patch.Costs:
+    """What nodes and patches take, in cycles of the board's core."""
+    cycles = patch_costs(graph, core_of(board))
+    pairs = zip(graph.nodes, cycles.whole, cycles.call, strict=True)
+    return patch.Costs(
+        nodes={node.name: patch.NodeCost(whole, call) for node, whole, call in pairs},
+        byte=cycles.moved_byte,
+        enter=cycles.enter,
+        leave=cycles.leave,
+        patch=cycles.patch,
+        check=cycles.check,
+    )
+
+
+def nominal_graph(graph: Graph, precision: PrecisionPlan | None = None) -> Graph:
+    """The integer graph of a float one for its sizes and work alone: every map has the nominal range [-1, 1]."""
+    stats = TensorStats(-1.0, 1.0, np.ones(2, np.int64), -1.0, 1.0)
+    calibration = Calibration({tensor.name: stats for tensor in graph.feature_maps()}, {}, 0)
+    settings = quantize.Settings("minmax", rounding="nearest", bias_correction=False)
+    return quantize.apply(graph, calibration, precision or PrecisionPlan(), settings)

@@ -1,0 +1,216 @@
+"""The mix of 8, 4 and 2 bits for a board: its budgets in, widths and how they run out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantmcu_kit import emit, precision, quantize, search
+from quantmcu_kit.boards.catalog import Board
+from quantmcu_kit.calibrate import Progress
+from quantmcu_kit.emit.footprint import estimate_footprint
+from quantmcu_kit.emit.latency import patch_costs
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir import manifest as manifests
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
+from quantmcu_kit.ir.schedule import HaloMode
+from quantmcu_kit.layout import Layout, arena_limit, core_of, lay_out, nominal_graph, with_branches
+from quantmcu_kit.ops.interpret import scratch_bytes
+from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.options import Options
+from quantmcu_kit.precision import Mix
+from quantmcu_kit.search.problem import INT8, CostFunction, Work
+
+_PACKED_CODE = 2048  # bytes of flash that packing adds to the kernels, rounded up
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What a search has to keep to, known before anything is calibrated.
+
+    Attributes:
+        options: with what follows from classes of patches.
+        layout: of the network at 8 bits.
+        cycles: the cycle model, where cycles matter.
+        fixed_flash_bytes: code and constants other than weights.
+        fixed_bytes: scratch by node.
+    """
+
+    options: Options
+    layout: Layout
+    settings: precision.Settings
+    budgets: search.Budgets
+    cycles: CostFunction | None
+    fixed_flash_bytes: int
+    fixed_bytes: Mapping[str, int]
+
+
+def frame_of(graph: Graph, board: Board, options: Options) -> Frame:
+    """Plan a float network at 8 bits, and what its widths have to meet.
+
+    Raises:
+        QmkitError: ``infeasible-budget``: no widths fit; ``bad-patches``: classes of patches were asked for, and
+            nothing runs in patches; ``bad-option``.
+    """
+    options = _with_halos(options)
+    nominal = nominal_graph(graph)
+    layout = lay_out(nominal, board, options, must_fit=False)
+    if options.vdpc in ("static", "dynamic") and not layout.schedule.is_patched:
+        raise _nothing_to_classify(options)
+    settings = _settings(options)
+    frame = Frame(
+        options,
+        layout,
+        settings,
+        _budgets(graph, layout, board, options),
+        cycle_model(graph, board, options) if options.cost == "cycles" or options.latency is not None else None,
+        _flash_beside_weights(nominal, layout, board),
+        {node.name: scratch_bytes(nominal, node) for node in nominal.nodes},
+    )
+    precision.check_budgets(
+        graph,
+        layout.schedule,
+        settings,
+        frame.budgets,
+        fixed_flash_bytes=frame.fixed_flash_bytes,
+        fixed_bytes=frame.fixed_bytes,
+    )
+    return frame
+
+
+def find_mix(
+    graph: Graph,
+    int8: Graph,
+    calibration: Calibration,
+    inputs: np.ndarray,
+    board: Board,
+    frame: Frame,
+    progress: Progress,
+) -> tuple[Mix, Layout]:
+    """Search for widths within a frame.
+
+    Args:
+        graph: float.
+        int8: the same with 8 bits everywhere.
+        inputs: int8 [n, ...], calibration pictures as ``int8`` takes them.
+
+    Raises:
+        QmkitError: ``infeasible-budget``, ``ram-budget``: no widths fit.
+    """
+    options = frame.options
+    mix = precision.find_precision(
+        graph,
+        int8,
+        calibration,
+        frame.layout.schedule,
+        inputs,
+        frame.settings,
+        quantize.Settings(options.range, options.rounding),
+        budgets=frame.budgets,
+        cycles=frame.cycles,
+        fixed_flash_bytes=frame.fixed_flash_bytes,
+        fixed_bytes=frame.fixed_bytes,
+        progress=progress,
+    )
+    if mix.branches is not None:
+        return mix, with_branches(frame.layout, mix.branches, board, options)
+    return _planned_again(graph, mix, board, options)
+
+
+def _planned_again(graph: Graph, mix: Mix, board: Board, options: Options) -> tuple[Mix, Layout]:
+    """Narrower maps may need fewer patches, or none."""
+    layout = lay_out(mix.graph, board, options)
+    bitops, int8 = precision.count_bitops(graph, layout.schedule, mix.result.precision)
+    result = dataclasses.replace(mix.result, bitops=bitops, bitops_int8=int8)
+    return dataclasses.replace(mix, schedule=layout.schedule, result=result), layout
+
+
+def _with_halos(options: Options) -> Options:
+    """Patches have classes where they recompute their halos: each computes what it reads in its own class."""
+    if options.vdpc not in ("static", "dynamic"):
+        return options
+    if options.halo not in (None, HaloMode.RECOMPUTE.value):
+        raise QmkitError(
+            "bad-option",
+            f"--vdpc {options.vdpc} is not possible with --halo {options.halo}",
+            why="what one patch keeps for another would have the first one's widths",
+            hint="--halo recompute, or --vdpc off",
+        )
+    return dataclasses.replace(options, halo=HaloMode.RECOMPUTE.value)
+
+
+def _nothing_to_classify(options: Options) -> QmkitError:
+    return QmkitError(
+        "bad-patches",
+        f"--vdpc {options.vdpc} has no patches to classify",
+        why="the network fits the board layer by layer, or cannot be cut into patches",
+        hint="--patches 4x4, or --vdpc off",
+    )
+
+
+def _settings(options: Options) -> precision.Settings:
+    map_widths, weight_widths = options.candidate_widths
+    return precision.Settings(
+        search=options.search,
+        proxy=options.proxy,
+        vdpc=options.vdpc,
+        vdpc_rule=options.vdpc_rule,
+        phi=options.phi,
+        trade_off=options.trade_off,
+        map_widths=map_widths,
+        weight_widths=weight_widths,
+        by_cycles=options.cost == "cycles",
+    )
+
+
+def _budgets(graph: Graph, layout: Layout, board: Board, options: Options) -> search.Budgets:
+    """What the user says; else what the board leaves, unless the user wants a library that does not fit it."""
+    _, int8 = precision.count_bitops(graph, layout.schedule, PrecisionPlan())
+    return search.Budgets(
+        ram_bytes=None if options.force and options.ram is None else arena_limit(board, options),
+        flash_bytes=None if options.force and options.flash is None else options.flash or board.free_flash_bytes,
+        bitops=None if options.bitops is None else options.bitops * int8,
+        cycles=None if options.latency is None else options.latency * board.clock_mhz * 1000,
+    )
+
+
+def _flash_beside_weights(int8: Graph, layout: Layout, board: Board) -> int:
+    """Code and constants other than weights: of the library at 8 bits, and what packing adds."""
+    files = emit.render(int8, layout.memory, name="network", board=board.id, schedule=layout.schedule)
+    weights = {node.inputs[1] for node in int8.nodes if TABLE[node.op].weight_axis is not None}
+    flash = estimate_footprint(manifests.from_json(files[manifests.PATH])).flash_bytes
+    return flash - sum(int8.tensors[name].bytes for name in weights) + _PACKED_CODE
+
+
+def cycle_model(graph: Graph, board: Board, options: Options) -> CostFunction:
+    """Cycles of a node's work by its widths, on the board's core: those of a network whose maps all have one width.
+
+    The output's width is counted as the input's.
+    """
+    map_widths, weight_widths = options.candidate_widths
+    tables = {
+        (weights, maps): _cycles_by_node(graph, board, weights, maps)
+        for weights in weight_widths
+        for maps in map_widths
+    }
+    whole = {
+        node.name: TABLE[node.op].cost(node.attrs, graph.input_tensors(node), graph.tensors[node.output]).macs
+        for node in graph.nodes
+    }
+
+    def cycles(work: Work, weight_bits: int, input_bits: tuple[int, ...], output_bits: int) -> float:
+        share = work.macs / whole[work.name] if whole[work.name] else 1.0
+        return share * tables[weight_bits, max(input_bits, default=INT8)][work.name]
+
+    return cycles
+
+
+def _cycles_by_node(graph: Graph, board: Board, weights: int, maps: int) -> Mapping[str, float]:
+    names = (node.inputs[1] for node in graph.nodes if TABLE[node.op].weight_axis is not None)
+    plan = PrecisionPlan(maps, weights=dict.fromkeys(names, weights))
+    nominal = nominal_graph(graph, plan)
+    return dict(zip((node.name for node in nominal.nodes), patch_costs(nominal, core_of(board)).whole, strict=True))

@@ -1,0 +1,114 @@
+"""A real network with everything that a search for its precision needs, prepared once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+
+from quantmcu_kit import calibrate, patch, precision, quantize, search
+from quantmcu_kit.calibrate import FloatReference
+from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.plans import PrecisionPlan
+from quantmcu_kit.ir.schedule import Schedule
+from quantmcu_kit.ops.branches import BranchInterpreter
+from quantmcu_kit.ops.interpret import Interpreter
+from quantmcu_kit.options import Options
+from quantmcu_kit.precision.find import sensitivity_of
+from quantmcu_kit.precision.sensitivity import PICTURES
+from quantmcu_kit.quantize.ties import tie_groups
+from quantmcu_kit.search.problem import bitops
+from tests.bench.models import entries, picture_set
+
+_BATCH = 16
+_THREADS = 2
+
+
+class Network:
+    """A float model of ImageNet, calibrated and quantized to 8 bits.
+
+    Args:
+        pictures: how many of ``imagenet_val`` are measured, evenly spread.
+    """
+
+    def __init__(self, name: str, pictures: int, widths: tuple[int, ...] = (8, 4)) -> None:
+        (self._entry,) = [entry for entry in entries("float") if entry.name == name]
+        self._model = self._entry.load()
+        self._preprocess = self._entry.normalisation(self._model)
+        self.graph: Graph = self._model.graph
+        self.settings = quantize.Settings()
+        pictures_of = picture_set("imagenet_calib", self._model)
+        self.calibration, _ = calibrate.observe(
+            self._model.data,
+            self.graph,
+            pictures_of,
+            self._preprocess,
+            limit=Options.limit,
+            progress=lambda *_: None,
+        )
+        self.base = quantize.apply(self.graph, self.calibration, PrecisionPlan(), self.settings)
+        spread = np.linspace(0, len(pictures_of) - 1, PICTURES).astype(int)
+        pixels = np.concatenate([batch.data for batch in pictures_of.subset(spread).batches(_BATCH)])
+        self.inputs = calibrate.quantized_inputs(self.base, pixels, self._preprocess)
+        wants = precision.Settings(weight_widths=widths)
+        self.sensitivity = sensitivity_of(self.graph, self.base, self.calibration, self.inputs, wants, self.settings)
+        labelled = picture_set("imagenet_val", self._model)
+        measured = labelled.subset(np.linspace(0, len(labelled) - 1, pictures).astype(int))
+        self._pixels = np.concatenate([batch.data for batch in measured.batches(_BATCH)])
+        self._labels = np.asarray(measured.labels)
+
+    def schedule(self, grid: str, halo: str) -> Schedule:
+        """The network's first part in a grid, as far as ``--patches`` takes it."""
+        wishes = Options(patches=grid, halo=halo).wishes(None)
+        return patch.lay_out(self.base, patch.choose(self.base, None, wishes).plan)
+
+    def bitops_int8(self, schedule: Schedule) -> float:
+        """BitOPs of the network at 8 bits."""
+        problem = search.build(self.graph, tie_groups(self.graph), schedule)
+        return problem.total(bitops, problem.widest)
+
+    @cached_property
+    def float_hits(self) -> np.ndarray:
+        """bool [n]: pictures that the float model classifies right."""
+        real = calibrate.runtime_inputs(self.graph, self._pixels, self._preprocess)
+        with FloatReference(self._model.data) as runtime:
+            batches = [runtime.outputs([real[at : at + _BATCH]])[0] for at in range(0, len(real), _BATCH)]
+        return self._hits(np.concatenate(batches))
+
+    def int8_hits(self) -> np.ndarray:
+        """Likewise of the network at 8 bits."""
+        return self._run(Interpreter(self.base, integer=True), self.base)
+
+    def hits(self, mix: precision.Mix) -> np.ndarray:
+        """Likewise of a mix."""
+        if mix.branches is None:
+            return self._run(Interpreter(mix.graph, integer=True), mix.graph)
+        return self._run(BranchInterpreter(mix.graph, mix.schedule, mix.branches), mix.graph)
+
+    def find(self, schedule: Schedule, settings: precision.Settings, most_bitops: float | None = None) -> precision.Mix:
+        """A search on calibration pictures."""
+        return precision.find_precision(
+            self.graph,
+            self.base,
+            self.calibration,
+            schedule,
+            self.inputs,
+            settings,
+            self.settings,
+            budgets=search.Budgets(bitops=most_bitops),
+            sensitivity=self.sensitivity,
+        )
+
+    def _run(self, interpreter: Interpreter | BranchInterpreter, graph: Graph) -> np.ndarray:
+        x = calibrate.quantized_inputs(graph, self._pixels, self._preprocess)
+        source, output = graph.inputs[0].tensor, graph.outputs[0].tensor
+        with ThreadPoolExecutor(_THREADS) as pool:
+            starts = range(0, len(x), _BATCH)
+            scores = list(pool.map(lambda at: interpreter.run({source: x[at : at + _BATCH]})[output], starts))
+        return self._hits(np.concatenate(scores))
+
+    def _hits(self, scores: np.ndarray) -> np.ndarray:
+        rows = scores.reshape(len(scores), -1)
+        background = rows.shape[1] == 1001
+        return rows.argmax(axis=1) - int(background) == self._labels
