@@ -65,9 +65,9 @@ def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = Tr
     return Layout(choice, schedule, plan)
 
 
-def with_branches(layout: Layout, branches: Branches, board: Board, options: Options) -> Layout:
-    """The same patches with memory for the widest of their classes."""
-    plan = _memory(branches.common, layout.schedule, board, arena_limit(board, options), branches)
+def laid_out_again(layout: Layout, graph: Graph, branches: Branches | None, board: Board, options: Options) -> Layout:
+    """The same patches with memory for other widths: for the widest of the patches' classes."""
+    plan = _memory(graph, layout.schedule, board, arena_limit(board, options), branches)
     return dataclasses.replace(layout, memory=plan)
 
 

@@ -15,17 +15,20 @@ from quantmcu_kit.emit.footprint import estimate_footprint
 from quantmcu_kit.emit.latency import patch_costs
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
+from quantmcu_kit.ir.branches import settled
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
 from quantmcu_kit.ir.schedule import HaloMode
-from quantmcu_kit.layout import Layout, arena_limit, core_of, lay_out, nominal_graph, with_branches
+from quantmcu_kit.layout import Layout, arena_limit, core_of, laid_out_again, lay_out, nominal_graph
 from quantmcu_kit.ops.interpret import scratch_bytes
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
 from quantmcu_kit.precision import Mix
 from quantmcu_kit.search.problem import INT8, CostFunction, Work
 
-_PACKED_CODE = 2048  # bytes of flash that packing adds to the kernels, rounded up
+_PACKED_CODE = 4096  # bytes of flash that packing adds to kernels and layers, at most
+# What a second class of patches adds at most: bias, multiplier and shift per channel; struct and map per node.
+_CLASS_CHANNEL, _CLASS_NODE = 9, 160
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,7 @@ def frame_of(graph: Graph, board: Board, options: Options) -> Frame:
         settings,
         _budgets(graph, layout, board, options),
         cycle_model(graph, board, options) if options.cost == "cycles" or options.latency is not None else None,
-        _flash_beside_weights(nominal, layout, board),
+        _flash_beside_weights(nominal, layout, board) + _flash_of_classes(nominal, layout, options),
         {node.name: scratch_bytes(nominal, node) for node in nominal.nodes},
     )
     precision.check_budgets(
@@ -116,9 +119,11 @@ def find_mix(
         fixed_bytes=frame.fixed_bytes,
         progress=progress,
     )
-    if mix.branches is not None:
-        return mix, with_branches(frame.layout, mix.branches, board, options)
-    return _planned_again(graph, mix, board, options)
+    if mix.branches is None:
+        return _planned_again(graph, mix, board, options)
+    integer, branches = settled(mix.branches)
+    mix = dataclasses.replace(mix, graph=integer, branches=branches)
+    return mix, laid_out_again(frame.layout, integer, branches, board, options)
 
 
 def _planned_again(graph: Graph, mix: Mix, board: Board, options: Options) -> tuple[Mix, Layout]:
@@ -184,6 +189,16 @@ def _flash_beside_weights(int8: Graph, layout: Layout, board: Board) -> int:
     weights = {node.inputs[1] for node in int8.nodes if TABLE[node.op].weight_axis is not None}
     flash = estimate_footprint(manifests.from_json(files[manifests.PATH])).flash_bytes
     return flash - sum(int8.tensors[name].bytes for name in weights) + _PACKED_CODE
+
+
+def _flash_of_classes(int8: Graph, layout: Layout, options: Options) -> int:
+    """Most bytes that classes of patches take: of the longest stage in patches."""
+    if options.vdpc == "off":
+        return 0
+    stages = [int8.nodes[stage.start : stage.end] for stage in layout.schedule.stages if stage.patches]
+    channels = (sum(int8.tensors[node.output].shape[-1] for node in nodes) for nodes in stages)
+    pairs = zip(channels, stages, strict=True)
+    return max((_CLASS_CHANNEL * count + _CLASS_NODE * len(nodes) for count, nodes in pairs), default=0)
 
 
 def cycle_model(graph: Graph, board: Board, options: Options) -> CostFunction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +28,13 @@ from quantmcu_kit.ops.branches import BranchInterpreter, interpreter_of
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
 from quantmcu_kit.precision import Mix
+from quantmcu_kit.search import class_map
 from quantmcu_kit.tflite.kinds import ModelKind
 
 MAX_MODEL_BYTES = 256 * 1024 * 1024  # far beyond any microcontroller's flash
 BATCH = 16  # pictures decoded, observed or simulated at a time
 GOLDENS = 4  # golden vectors in a library
+CLASS_PICTURE = "patch_classes.png"
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -73,6 +75,7 @@ class Quantized:
         graph: where patches have classes, the one that stands for all of them.
         calibration: what was seen of a float model on the user's pictures.
         mix: the widths that were searched for, with ``int8``, the same network at 8 bits.
+        pictures: files that show something of it, by name.
     """
 
     graph: Graph
@@ -83,6 +86,7 @@ class Quantized:
     calibration: Calibration | None = None
     mix: Mix | None = None
     int8: Graph | None = None
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def calibration_pictures(self) -> int:
@@ -153,6 +157,7 @@ def build(model: Model, options: Options, progress: Progress = _silent) -> Build
         preprocess=quantized.preprocess,
         class_names=quantized.class_names,
         goldens=quantized.goldens,
+        extras=quantized.pictures,
     )
     progress("emit", 1, 1)
     manifest = manifests.from_json(files[manifests.PATH])
@@ -205,7 +210,18 @@ def with_mix(
     mix, layout = find_mix(model.graph, int8.graph, int8.calibration, inputs, board, frame, progress)
     run = interpreter_of(mix.graph, layout.schedule, mix.branches)
     goldens = _goldens(run, mix.graph, dataset, int8.preprocess)
-    return dataclasses.replace(int8, graph=mix.graph, goldens=goldens, mix=mix, int8=int8.graph), layout
+    pictures = _class_picture(mix, samples[0])
+    return dataclasses.replace(
+        int8, graph=mix.graph, goldens=goldens, mix=mix, int8=int8.graph, pictures=pictures
+    ), layout
+
+
+def _class_picture(mix: Mix, sample: np.ndarray) -> dict[str, bytes]:
+    """The classes of the patches of a calibration picture, drawn over it, where there are classes and it is one."""
+    is_picture = sample.dtype == np.uint8 and sample.ndim == 3 and sample.shape[2] in (1, 3)
+    if mix.branches is None or not is_picture:
+        return {}
+    return {CLASS_PICTURE: class_map.draw(class_map.ClassMap(mix.outliers[0]), sample)}
 
 
 def sized_graph(model: Model) -> Graph:

@@ -50,6 +50,15 @@ class PatchClasses:
         return ", ".join(f"{number} {name}" for number, name in enumerate(self.names))
 
     @property
+    def told_by(self) -> str:
+        """What decides, and over which classes."""
+        if self.is_scanned:
+            return f"told by their pixels: {' or '.join(self.names)}"
+        every = [number for row in self.numbers for number in row]
+        counts = (f"{every.count(number)} {name}" for number, name in enumerate(self.names))
+        return f"told by their place: {', '.join(counts)}"
+
+    @property
     def is_scanned(self) -> bool:
         """Whether the picture decides."""
         return isinstance(self.branches.rule, Scan)

@@ -125,10 +125,9 @@ class Segment:
         if self.pulls_input:
             lines.append("Its input is not in the arena: each patch asks for the pixels that are new.")
         if self.classes:
-            told = "by its pixels" if self.classes.is_scanned else "by its place"
             lines.append(
-                f"Patches are of two classes, {' and '.join(self.classes.names)}: each is told {told}. Widths of maps "
-                f"that differ stand above as {'|'.join(self.classes.names)}."
+                f"Patches are of two classes, {self.classes.told_by}. Types of maps that differ stand above as "
+                f"{'|'.join(self.classes.names)}."
             )
         return "/* " + "\n * ".join(line for text in lines for line in textwrap.wrap(text, 113)) + " */"
 

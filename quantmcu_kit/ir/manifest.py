@@ -11,9 +11,10 @@ from quantmcu_kit.ir.contract import Preprocess
 from quantmcu_kit.ir.schedule import HaloMode
 
 GENERATOR = "qmkit"
-PATH = "extras/qmkit.json"
-NETWORK_PATH = "extras/network.zip"
-GOLDENS_PATH = "extras/goldens.zip"
+FOLDER = "extras"
+PATH = f"{FOLDER}/qmkit.json"
+NETWORK_PATH = f"{FOLDER}/network.zip"
+GOLDENS_PATH = f"{FOLDER}/goldens.zip"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""VDPC on calibration pictures: candidates of rules that decide which patches of a stage are outliers.
+"""VDPC on calibration pictures: rules that decide which patches of a stage are outliers.
 
 ``gaussian`` is the paper's rule: a patch that reads a value outside the central mass φ of a Gaussian fitted to the
 stage's input is an outlier, and stays at 8 bits. ``error`` looks for harm: by position (static) the patches whose
@@ -8,7 +8,6 @@ widths of both classes are searched then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +48,6 @@ class Candidate:
         """The classes of the pictures' patches."""
         return Owners(np.where(self.outliers, OUTLIER, MIXED))
 
-    @property
-    def is_mixture(self) -> bool:
-        """Whether there are patches of both classes."""
-        return bool(self.outliers.any()) and not self.outliers.all()
-
 
 def stage_of_classes(schedule: Schedule) -> int | None:
     """The stage whose patches may have classes: the first that recomputes its halos and has maps within."""
@@ -64,47 +58,53 @@ def stage_of_classes(schedule: Schedule) -> int | None:
     return None
 
 
-def candidates(
+def candidate(
     schedule: Schedule, calibration: Calibration, sensitivity: Sensitivity, settings: Settings
-) -> Iterator[Candidate]:
-    """Rules to be tried; none where nothing runs in patches that recompute their halos."""
+) -> Candidate | None:
+    """The classes that the settings ask for.
+
+    ``auto`` takes what a rule is apt for: harm depends on the place, and hardly on the picture's values.
+
+    Returns:
+        None where nothing runs in patches that recompute their halos, and where all patches are of one class.
+    """
     index = stage_of_classes(schedule)
-    if index is None or settings.vdpc == "off":
-        return
+    if index is None:
+        return None
     patches = schedule.stages[index].patches
-    if settings.vdpc_rule == "gaussian":
-        scan = gaussian_scan(calibration, sensitivity, patches, settings.phi)
-    else:
-        scan = error_scan(calibration, sensitivity, patches, _OUTLIER_SHARE)
-    if settings.vdpc in ("auto", "dynamic"):
-        found = scanned_outliers(scan, sensitivity.base_map(patches.input), patches)
-        yield Candidate(index, scan, found, f"dynamic {settings.vdpc_rule}")
-    if settings.vdpc not in ("auto", "static"):
-        return
-    if settings.vdpc_rule == "gaussian":
-        found = scanned_outliers(scan, sensitivity.base_map(patches.input), patches)
-        is_outlier = static_outliers(found, _USUAL_SHARE)
-    else:
+    by_picture = settings.vdpc == "dynamic" or (settings.vdpc == "auto" and settings.vdpc_rule == "gaussian")
+    name = f"{'dynamic' if by_picture else 'static'} {settings.vdpc_rule}"
+    if settings.vdpc_rule == "error" and not by_picture:
         is_outlier = most(harm_by_position(sensitivity, patches), _OUTLIER_SHARE)
+    else:
+        find_scan = gaussian_scan if settings.vdpc_rule == "gaussian" else error_scan
+        scan = find_scan(calibration, sensitivity, patches, settings)
+        found = scanned_outliers(scan, sensitivity.base_map(patches.input), patches)
+        if by_picture:
+            return _mixture(Candidate(index, scan, found, name))
+        is_outlier = static_outliers(found, _USUAL_SHARE)
     names = tuple(tuple(OUTLIER if each else MIXED for each in row) for row in is_outlier)
     found = np.broadcast_to(is_outlier, (sensitivity.pictures, *is_outlier.shape))
-    yield Candidate(index, StaticClasses(names), found, f"static {settings.vdpc_rule}")
+    return _mixture(Candidate(index, StaticClasses(names), found, name))
 
 
-def gaussian_scan(calibration: Calibration, sensitivity: Sensitivity, patches: Patches, phi: float) -> Scan:
+def _mixture(each: Candidate) -> Candidate | None:
+    return each if each.outliers.any() and not each.outliers.all() else None
+
+
+def gaussian_scan(calibration: Calibration, sensitivity: Sensitivity, patches: Patches, settings: Settings) -> Scan:
     """One value outside the central mass φ makes an outlier."""
     gaussian = fit_statistics(calibration.tensors[patches.input])
     distance = np.abs(_real_values(sensitivity, patches) - gaussian.mean)
-    return Scan((distance > central_threshold(phi) * gaussian.std).astype(np.uint16), 0)
+    return Scan((distance > central_threshold(settings.phi) * gaussian.std).astype(np.uint16), 0)
 
 
-def error_scan(calibration: Calibration, sensitivity: Sensitivity, patches: Patches, share: float) -> Scan:
-    """The patches of most squared error, rounded to 4 bits, are outliers: so many that their share is as asked for."""
+def error_scan(calibration: Calibration, sensitivity: Sensitivity, patches: Patches, settings: Settings) -> Scan:
+    """The patches of most squared error, rounded to 4 bits, are outliers: half of all, on the calibration pictures."""
     low, high = choose_range(calibration.tensors[patches.input], "mse", _CANDIDATE_BITS)
     values = _real_values(sensitivity, patches)
-    return scan_of_share(
-        (values - rounded(values, low, high, _CANDIDATE_BITS)) ** 2, sensitivity.base_map(patches.input), patches, share
-    )
+    errors = (values - rounded(values, low, high, _CANDIDATE_BITS)) ** 2
+    return scan_of_share(errors, sensitivity.base_map(patches.input), patches, _OUTLIER_SHARE)
 
 
 def scan_of_share(scores: np.ndarray, maps: np.ndarray, patches: Patches, share: float) -> Scan:

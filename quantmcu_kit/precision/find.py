@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import OUTLIER, WHOLE, Calibration, TensorStats
 from quantmcu_kit.ir.schedule import Schedule
 from quantmcu_kit.ops.table import TABLE
-from quantmcu_kit.precision.classes import Candidate, candidates
+from quantmcu_kit.precision.classes import Candidate, candidate
 from quantmcu_kit.precision.owners import class_stats
 from quantmcu_kit.precision.sensitivity import PICTURES, Sensitivity
 from quantmcu_kit.precision.settings import Settings
@@ -83,6 +83,11 @@ class _Limits:
     fixed_flash_bytes: int
     fixed_bytes: Mapping[str, int]
 
+    @property
+    def bounds_cost(self) -> bool:
+        """Whether BitOPs or cycles have a budget."""
+        return self.budgets.bitops is not None or self.budgets.cycles is not None
+
     def at_cost_of(self, found: _Found, settings: Settings) -> _Limits:
         """With classes no more may be spent than without them, so that losses compare."""
         result = found.result
@@ -92,12 +97,12 @@ class _Limits:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """The outcome of one attempt."""
+    """The outcome of one attempt; ``divergences`` are those of the pictures."""
 
     attempt: Attempt
-    problem: Problem
+    divergences: np.ndarray
     result: SearchResult
-    candidate: Candidate | None
+    classes: Candidate | None
     stats: Mapping[Key, TensorStats]
 
 
@@ -137,31 +142,37 @@ def find_precision(
     found: list[_Found] = []
     if settings.vdpc in ("off", "auto"):
         found.append(finder.attempt(None, limits))
-        limits = limits.at_cost_of(found[0], settings)
-    refused: QmkitError | None = None
-    for candidate in candidates(schedule, calibration, sensitivity, settings):
-        try:
-            found += [finder.attempt(candidate, limits)] if candidate.is_mixture else []
-        except QmkitError as error:  # outliers stay at 8 bits: what is left may not be enough for the budgets
-            if error.code != "infeasible-budget":
-                raise
-            refused = error
-    if not found and refused is not None:
-        raise refused
-    if not found:  # no stage can have classes, or all patches are of one
-        found = [finder.attempt(None, limits)]
-    found.sort(key=lambda each: each.attempt.divergence)
-    best = found[0]
+    if settings.vdpc == "auto":
+        is_bounded, limits = limits.bounds_cost, limits.at_cost_of(found[0], settings)
+        if not is_bounded and settings.trade_off is None:  # the least loss at the cost that λ led to
+            found.append(finder.attempt(None, limits))
+    classes = None if settings.vdpc == "off" else candidate(schedule, calibration, sensitivity, settings)
+    try:
+        found += [finder.attempt(classes, limits)] if classes or not found else []
+    except QmkitError as error:  # outliers stay at 8 bits: what is left may not be enough for the budgets
+        if not found or error.code != "infeasible-budget":
+            raise
+    best = _best(found)
     integer, branches = finder.quantized(best)
     return Mix(
         integer,
         branches,
         schedule,
         best.result,
-        best.candidate.outliers if best.candidate else None,
-        tuple(each.attempt for each in found),
+        best.classes.outliers if best.classes else None,
+        (best.attempt, *(each.attempt for each in found if each is not best)),
         time.perf_counter() - started,
     )
+
+
+def _best(found: Sequence[_Found]) -> _Found:
+    """The first attempt, unless another diverges less by more than the standard error of the paired difference."""
+    best = found[0]
+    for each in found[1:]:
+        less = best.divergences - each.divergences
+        if less.mean() > less.std() / np.sqrt(len(less)):
+            best = each
+    return best
 
 
 def sensitivity_of(
@@ -181,7 +192,7 @@ def sensitivity_of(
 
 
 class _Finder:
-    """What all attempts have in common, and the losses that were measured so far."""
+    """What all attempts have in common."""
 
     def __init__(
         self,
@@ -198,36 +209,33 @@ class _Finder:
         self._quantize_settings = quantize_settings
         self._ties = tie_groups(graph)
 
-    def attempt(self, candidate: Candidate | None, limits: _Limits) -> _Found:
+    def attempt(self, classes: Candidate | None, limits: _Limits) -> _Found:
         """Search with the classes of a candidate, or without any."""
         stats: Mapping[Key, TensorStats] = {}
-        if candidate is not None:
-            inner = inner_maps(self._schedule.stages[candidate.stage].patches)
+        if classes is not None:
+            inner = inner_maps(self._schedule.stages[classes.stage].patches)
             maps = [t for t in self._sensitivity.base.feature_maps() if t.name in inner]
-            stats = class_stats(candidate.owners, maps, self._sensitivity.batches)
-        self._sensitivity.set_classes(candidate.owners if candidate else None, stats)
-        problem = self._with_losses(self._problem(candidate, limits), stats, candidate.name if candidate else "off")
-        strategy = search.Settings(
-            self._trade_off(problem.budgets), scores_weights=len(self._settings.weight_widths) > 1
-        )
+            stats = class_stats(classes.owners, maps, self._sensitivity.batches)
+        self._sensitivity.set_classes(classes.owners if classes else None, stats)
+        problem = self._with_losses(self._problem(classes, limits), stats, classes.name if classes else "off")
+        strategy = search.Settings(self._trade_off(limits), scores_weights=len(self._settings.weight_widths) > 1)
         result = search.run(self._settings.search, problem, strategy)
         assignment = problem.assignment(result.precision)
         pairs = list(zip(problem.choices, assignment, strict=True))
-        divergence = self._sensitivity.divergences(dict(pairs)).mean()
-        share = 0.0 if candidate is None else float(candidate.outliers.mean())
-        name = "off" if candidate is None else candidate.name
+        divergences = self._sensitivity.divergences(dict(pairs))
+        share = 0.0 if classes is None else float(classes.outliers.mean())
+        name = "off" if classes is None else classes.name
         predicted = sum(choice.loss(bits) for choice, bits in pairs)
-        attempt = Attempt(name, predicted, float(divergence), result.bitops, share)
-        return _Found(attempt, problem, result, candidate, stats)
+        attempt = Attempt(name, predicted, float(divergences.mean()), result.bitops, share)
+        return _Found(attempt, divergences, result, classes, stats)
 
-    def _trade_off(self, budgets: search.Budgets) -> float:
+    def _trade_off(self, limits: _Limits) -> float:
         if self._settings.trade_off is not None:
             return self._settings.trade_off
-        has_cost = budgets.bitops is not None or budgets.cycles is not None
-        return ACCURACY_ONLY if has_cost else TRADE_OFFS[self._settings.proxy]
+        return ACCURACY_ONLY if limits.bounds_cost else TRADE_OFFS[self._settings.proxy]
 
-    def _problem(self, candidate: Candidate | None, limits: _Limits) -> Problem:
-        shares = {candidate.stage: class_shares(outlier_rate(candidate.outliers))} if candidate else {}
+    def _problem(self, classes: Candidate | None, limits: _Limits) -> Problem:
+        shares = {classes.stage: class_shares(outlier_rate(classes.outliers))} if classes else {}
         # The paper's outliers stay at 8 bits. Classes by harm only part patches: each gets the widths that it can bear.
         pinned = {OUTLIER} if self._settings.vdpc_rule == "gaussian" else set()
         wants = search.Wants(self._settings.map_widths, self._settings.weight_widths, frozenset(pinned))
@@ -264,9 +272,9 @@ class _Finder:
     def quantized(self, found: _Found) -> tuple[Graph, Branches | None]:
         """The integer network of an attempt."""
         arguments = (self._graph, self._calibration, found.result.precision, self._quantize_settings)
-        if found.candidate is None:
+        if found.classes is None:
             return quantize.apply(*arguments), None
-        inner = inner_maps(self._schedule.stages[found.candidate.stage].patches)
+        inner = inner_maps(self._schedule.stages[found.classes.stage].patches)
         graphs = quantize.apply_classes(*arguments, inner=inner, class_stats=found.stats)
-        branches = check_branches(Branches(found.candidate.stage, graphs, found.candidate.rule), self._schedule)
+        branches = check_branches(Branches(found.classes.stage, graphs, found.classes.rule), self._schedule)
         return branches.common, branches

@@ -19,11 +19,12 @@ class Settings:
     Attributes:
         search: name of the strategy.
         proxy: what Ω is: ``kl``, the measured divergence of the output, or the paper's ``entropy``.
-        vdpc: whether patches have classes; ``auto`` keeps them where the measured divergence is lower with them.
+        vdpc: whether patches have classes; ``auto`` keeps them where the divergence of all choices together, measured
+            at no more cost than without them, is clearly lower (``find``).
         vdpc_rule: what makes an outlier: ``gaussian``, a value that is one (the paper's rule), or ``error``, measured
             harm (``classes``).
         phi: φ of the gaussian rule, the share of values that count as ordinary.
-        trade_off: λ of VDQS; None: accuracy alone, and what the budgets ask for.
+        trade_off: λ of VDQS; None: accuracy alone where BitOPs or cycles have a budget, else a measured default.
         map_widths, weight_widths: candidates, from wide to narrow.
         by_cycles: cost is cycles, not BitOPs.
     """

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from quantmcu_kit import precision
+from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.plans import Calibration, TensorStats
 from quantmcu_kit.numerics.intervals import paired_loss
 from tests.bench.mixes import Network
@@ -28,7 +29,7 @@ LAMBDAS = {  # of proxies whose losses spread over other orders of magnitude
 }
 PHIS = (0.9, 0.95, 0.99, 0.999)
 BINS = (64, 256, 1024)
-VDPC_TARGET = 2.2  # ÷BitOPs at which φ is compared
+TARGET = 1.6  # ÷BitOPs at which bins and φ are compared
 WIDTH, HEIGHT, MARGIN = 560, 380, 50  # of the plot
 COLOURS = ("#1b6ca8", "#c2410c", "#15803d", "#7e22ce", "#be123c", "#475569")
 
@@ -53,10 +54,10 @@ def trials() -> Iterator[tuple[str, str, precision.Settings, int | None, float |
         for value in values:
             yield f"λ {proxy}", str(value), precision.Settings(proxy=proxy, vdpc="off", trade_off=value), None, None
     for bins in BINS:
-        yield "bins entropy", str(bins), precision.Settings(proxy="entropy", vdpc="off"), bins, VDPC_TARGET
+        yield "bins entropy", str(bins), precision.Settings(proxy="entropy", vdpc="off"), bins, TARGET
     for value in PHIS:
         settings = precision.Settings(vdpc="dynamic", vdpc_rule="gaussian", phi=value)
-        yield "φ dynamic", str(value), settings, None, VDPC_TARGET
+        yield "φ dynamic", str(value), settings, None, TARGET
 
 
 def measure(name: str, pictures: int, results: Results) -> list[Mapping[str, object]]:
@@ -68,7 +69,11 @@ def measure(name: str, pictures: int, results: Results) -> list[Mapping[str, obj
     rows: list[Mapping[str, object]] = []
     for varied, value, settings, bins, target in trials():
         network.calibration = calibration if bins is None else with_bins(calibration, bins)
-        mix = network.find(schedule, settings, None if target is None else baseline / target)
+        try:
+            mix = network.find(schedule, settings, None if target is None else baseline / target)
+        except QmkitError as error:  # so many outliers at 8 bits that no widths reach the target
+            results.add(network=name, varied=varied, value=value, lost=error.code)
+            continue
         lost = paired_loss(network.float_hits, network.hits(mix))
         best = mix.attempts[0]
         row = {"network": name, "varied": varied, "value": value, "ratio": baseline / mix.result.bitops,

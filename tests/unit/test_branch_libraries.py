@@ -20,6 +20,7 @@ from quantmcu_kit.boards import catalog
 from quantmcu_kit.emit.footprint import table_bytes
 from quantmcu_kit.emit.latency import estimate_latency
 from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.branches import Branches, Scan, StaticClasses, inner_maps, settled
 from quantmcu_kit.ir.contract import Golden
 from quantmcu_kit.ir.plans import MIXED, OUTLIER

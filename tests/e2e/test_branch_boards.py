@@ -1,0 +1,72 @@
+"""Libraries whose patches are of two branch classes on emulated boards: a sample; the host has run many more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from quantmcu_kit import emit, memory
+from quantmcu_kit.boards.catalog import find
+from quantmcu_kit.emulate.library import BoardLibrary
+from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.branches import Branches, Scan, inner_maps
+from quantmcu_kit.ir.plans import MIXED, OUTLIER
+from quantmcu_kit.ir.schedule import HaloMode
+from quantmcu_kit.ops.branches import interpreter_of
+from quantmcu_kit.verify.contents import read_contents
+from tests.support.branch_cases import as_other_class, collected, picture
+from tests.support.patched_libraries import patched, small_network
+from tests.support.patched_program import Case
+
+NETWORKS, PICTURES = 8, 2
+
+pytest.importorskip("unicorn", reason="the extra [emulator] is not installed")
+
+
+def on_board(case: Case, folder, board: str = "nano33ble") -> BoardLibrary:
+    """The library of a case; skips without a cross compiler."""
+    plan = memory.plan(case.graph, case.schedule, case.branches)
+    files = emit.render(case.graph, plan, name="small", board=board, schedule=case.schedule, branches=case.branches)
+    library = emit.write(files, folder / "small")
+    try:
+        return BoardLibrary(library, read_contents(library).manifest, find(board))
+    except QmkitError as error:
+        if error.code != "cross-compiler-missing":
+            raise
+        pytest.skip(error.message)
+
+
+def pictures(case: Case, count: int = PICTURES) -> np.ndarray:
+    shape = case.graph.tensors[case.graph.inputs[0].tensor].shape
+    return np.concatenate([picture(shape, np.random.default_rng(seed)) for seed in range(count)])
+
+
+def test_bytes_on_the_board_are_the_references(tmp_path):
+    scanned = 0
+    for index, case in enumerate(collected(NETWORKS)):
+        x = pictures(case)
+        interpreter = interpreter_of(case.graph, case.schedule, case.branches)
+        (expected,) = interpreter.run({case.graph.inputs[0].tensor: x}).values()
+        with on_board(case, tmp_path / str(index)) as library:
+            np.testing.assert_array_equal(library.run(x).outputs[0], expected, err_msg=str(index))
+        scanned += isinstance(case.branches.rule, Scan)
+    assert 2 <= scanned <= NETWORKS - 2
+
+
+@pytest.mark.parametrize("board", ["nano33ble", "pico"])
+def test_cycles_belong_to_layers_in_both_classes(board, tmp_path):
+    """Patches of either class count: what is between the layers is little, and a scan is there."""
+    graph = small_network()
+    schedule = patched(graph, (3, 2), HaloMode.RECOMPUTE, end=5)
+    narrow = as_other_class(graph, inner_maps(schedule.stages[0].patches), np.random.default_rng(1), 4)
+    runs = {}
+    for name, score in ((OUTLIER, 1), (MIXED, 0)):
+        rule = Scan(np.full(256, score, np.uint16), 0)
+        case = Case(graph, schedule, Branches(0, {OUTLIER: graph, MIXED: narrow}, rule))
+        with on_board(case, tmp_path / name, board) as library:
+            runs[name] = library.run(pictures(case, 1))
+    between = [run.cycles_between for run in runs.values()]
+    assert abs(between[0] - between[1]) < 100
+    for run in runs.values():
+        assert all(layer.cycles > 0 for layer in run.layers[:5])
+        assert run.cycles_between < 0.2 * run.cycles[0]
