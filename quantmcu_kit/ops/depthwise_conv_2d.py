@@ -20,6 +20,8 @@ from quantmcu_kit.ops.geometry import output_size, pad_map
 from quantmcu_kit.ops.spec import Cost, Inputs, KernelCall, Operator, OpSpec, Shape
 from quantmcu_kit.ops.weighted import bias_fits, in_chunks
 
+_STRIP_CHANNELS = 32  # STRIP_CHANNELS of depthwise_conv_2d.c
+_STRIP_BYTES = 1024  # of unpacked input, unless one window takes more
 _BAND = 1 << 16  # output values accumulated at a time: sums and products stay within the L2 cache
 
 
@@ -98,7 +100,27 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
     in_channels, out_channels = params.in_shape[3], params.out_shape[3]
     if in_channels == 1:
         return conv_2d.emit(_as_convolution(params))
-    return (KernelCall("depthwise_conv_2d", (*params.fields(), ("multiplier", out_channels // in_channels))),)
+    strip, scratch = _strip(params)
+    fields = (*params.fields(), ("strip", strip), ("multiplier", out_channels // in_channels))
+    return (KernelCall("depthwise_conv_2d", fields, scratch_bytes=scratch),)
+
+
+def _strip(params: Params) -> tuple[int, int]:
+    """Output columns computed together, and bytes of scratch, where the input or the weights are packed; else 0, 0.
+
+    Scratch holds a block of channels, unpacked: of all weights, and of the rows and columns that the strip's windows
+    see.
+    """
+    is_packed = params.weights.dtype.is_packed
+    if not is_packed and not params.in_dtype.is_packed:
+        return 0, 0
+    kernel, stride, dilation = params.kernel, params.attrs.stride, params.attrs.dilation
+    block = min(params.out_shape[3], _STRIP_CHANNELS)
+    height, width = (kernel.h - 1) * dilation.h + 1, (kernel.w - 1) * dilation.w + 1
+    more = max(_STRIP_BYTES // (height * block) - width, 0) // stride.w  # than one output column
+    strip = min(more + 1, params.out_size.w, 255)
+    values = height * ((strip - 1) * stride.w + width)
+    return strip, (values + (kernel.h * kernel.w if is_packed else 0)) * block
 
 
 def _as_convolution(params: Params) -> Params:

@@ -7,6 +7,8 @@ GPTQ, Frantar et al. 2022, algorithm 1).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from quantmcu_kit.ir.plans import InputMoments
@@ -24,11 +26,7 @@ def round_rows(rows: np.ndarray, scale: np.ndarray, moments: InputMoments, grid:
         scale: [groups, outputs].
         moments: of the columns that the rows are multiplied with.
     """
-    covariance = _regular(moments)
-    order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1)  # the most active inputs first
-    covariance = np.take_along_axis(np.take_along_axis(covariance, order[:, :, None], 1), order[:, None, :], 2)
-    # Row j of ``spread`` says how a unit error in weight j is shared out among the weights after it.
-    spread = np.linalg.cholesky(np.linalg.inv(covariance)).transpose(0, 2, 1)
+    order, spread = _order_and_spread(moments)
     real = np.take_along_axis(rows.astype(np.float64), order[:, None, :], 2)
     rounded = np.empty_like(real)
     for j in range(rows.shape[2]):
@@ -40,12 +38,33 @@ def round_rows(rows: np.ndarray, scale: np.ndarray, moments: InputMoments, grid:
     return result
 
 
-def _regular(moments: InputMoments) -> np.ndarray:
+@lru_cache(maxsize=256)  # a search rounds the same weights to several widths
+def _order_and_spread(moments: InputMoments) -> tuple[np.ndarray, np.ndarray]:
+    """The inputs from the most to the least active [groups, k]; and upper triangular [groups, k, k], whose row j says
+    how a unit error in weight j is shared out among those after it: the Cholesky factor of the inverse covariance.
+
+    With C = R·Rᵀ for an upper triangular R it is R⁻¹, and R is the Cholesky factor of C read backwards: C is never
+    inverted, so that rounding does not cost it its definiteness.
+    """
+    damping = _DAMPING
+    while True:
+        covariance = _regular(moments, damping)
+        order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1)
+        ordered = np.take_along_axis(np.take_along_axis(covariance, order[:, :, None], 1), order[:, None, :], 2)
+        try:
+            backwards = np.linalg.cholesky(ordered[:, ::-1, ::-1])
+        except np.linalg.LinAlgError:  # few samples, added up with rounding errors
+            damping *= 10
+            continue
+        return order, np.linalg.inv(backwards[:, ::-1, ::-1])
+
+
+def _regular(moments: InputMoments, damping: float) -> np.ndarray:
     """The covariance, positive definite: shrunk towards its diagonal the more, the fewer samples it rests on."""
     covariance = moments.covariance
     k = covariance.shape[1]
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)
     trust = moments.samples / (moments.samples + k)
-    floor = _DAMPING * np.maximum(diagonal.mean(axis=1, keepdims=True), _LEAST_VARIANCE)
+    floor = damping * np.maximum(diagonal.mean(axis=1, keepdims=True), _LEAST_VARIANCE)
     identity = np.eye(k)
     return trust * covariance + identity * ((1 - trust) * diagonal + floor)[:, None, :]

@@ -85,7 +85,9 @@ def test_work_of_a_convolution_by_hand():
 def test_work_of_a_depthwise_convolution_by_hand():
     """3x3x40 -> 3x3x40 by 3x3 windows with a border of padding: along an axis 2 + 3 + 2 taps lie in the image."""
     sizes = {"in": (3, 3, 40), "out": (3, 3, 40), "kernel": (3, 3), "stride": (1, 1), "dilation": (1, 1), "pad": (1, 1)}
-    call = KernelCall("depthwise_conv_2d", (*geometry(**sizes), ("weight_zero", 0), ("weight_bits", 8), ("multiplier", 1)))
+    call = KernelCall(
+        "depthwise_conv_2d", (*geometry(**sizes), ("weight_zero", 0), ("weight_bits", 8), ("multiplier", 1))
+    )
     blocks = 9 * 2  # 32 and 8 channels
     assert work_of(call) == {
         "calls": 1,

@@ -15,6 +15,7 @@ BUILD_KEYS = {
     "external_bytes", "input", "stages",
     "flash_bytes", "flash_free_bytes", "weights_bytes", "macs", "latency_ms", "calibration_pictures", "preprocess",
     "layers", "warnings", "library",
+    "bitops", "bitops_int8_patch", "bits", "weight_bits", "patches", "search", "search_seconds",
 }  # fmt: skip
 
 

@@ -39,6 +39,10 @@ _DEPTHWISE = {
     "3-multiplier2": ((3, 3, 3), (3, 3), 2, 1, 1, 1),
     "5-multiplier13": ((2, 3, 5), (2, 2), 13, 1, 1, 1),
     "33-multiplier3-stride2": ((3, 2, 33), (2, 2), 3, 2, 1, 1),
+    "33-in-strips": ((4, 14, 33), (3, 3), 1, 1, 1, 1),
+    "37-in-strips-stride2-dilation2": ((7, 23, 37), (3, 3), 1, 2, 2, 2),
+    "9-multiplier4-in-strips": ((3, 12, 9), (3, 4), 4, 1, 1, 2),
+    "6-stride-above-kernel": ((7, 8, 6), (2, 1), 1, 3, 1, 0),
 }
 # Name: shape behind the batch, inputs of a row, outputs of a row.
 _DENSE = {

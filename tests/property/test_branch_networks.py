@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantmcu_kit.ir.branches import Scan, inner_maps
+from quantmcu_kit import passes, tflite
+from quantmcu_kit.ir.branches import MOST_SCORE, Branches, Scan, inner_maps
+from quantmcu_kit.ir.plans import MIXED, OUTLIER
+from quantmcu_kit.ir.schedule import Grid, HaloMode, Schedule, Stage
 from quantmcu_kit.ops.branches import BranchInterpreter
-from tests.support.branch_cases import collected, picture
+from quantmcu_kit.ops.interpret import Interpreter
+from quantmcu_kit.patch.lay_out import lay_out_segment
+from quantmcu_kit.patch.segment import segment
+from tests.support.branch_cases import as_other_class, collected, picture
+from tests.support.networks import Network
+from tests.support.packed_networks import narrowed
 from tests.support.patched_program import WAYS, Case, PatchedProgram
 
 CASES = 100
@@ -33,6 +41,11 @@ def pictures(case: Case) -> np.ndarray:
 
 def reference(case: Case) -> BranchInterpreter:
     return BranchInterpreter(case.graph, case.schedule, case.branches)
+
+
+def stage_of(case: Case) -> Stage:
+    """The one with classes."""
+    return case.schedule.stages[case.branches.stage]
 
 
 def test_code_equals_the_interpreter(cases, program):
@@ -65,11 +78,11 @@ def test_classes_matter(cases):
 def test_cases_cover_what_they_are_to_cover(cases, program):
     assert len(cases) >= 100
     scanned = [case for case in cases if isinstance(case.branches.rule, Scan)]
-    assert 30 < len(scanned) < len(cases) - 30
+    assert len(scanned) == len(cases) // 2
     shares = [reference(case).classes({case.graph.inputs[0].tensor: pictures(case)}).mean() for case in cases]
     assert sum(0 < share < 1 for share in shares) > 0.5 * len(cases)
     assert min(shares) == 0 and max(shares) == 1
-    stages = [case.schedule.stages[case.branches.stage] for case in cases]
+    stages = list(map(stage_of, cases))
     assert any(stage.patches.pulls_input for stage in stages) and not all(stage.patches.pulls_input for stage in stages)
     assert any(stage.patches.accumulates for stage in stages)
     widths = {
@@ -78,5 +91,32 @@ def test_cases_cover_what_they_are_to_cover(cases, program):
         for name in inner_maps(stage.patches)
     }
     assert len(widths) == 9  # every mixture of two
-    inputs = {case.graph.tensors[stage.patches.input].dtype.bits for case, stage in zip(cases, stages, strict=True)}
+    inputs = {
+        case.graph.tensors[case.schedule.stages[case.branches.stage].patches.input].dtype.bits for case in scanned
+    }
     assert inputs == {8, 4, 2}  # packed ones are scanned, too
+
+
+def test_scores_are_added_up_in_32_bits(tmp_path):
+    """A patch of some 36,000 values with the largest scores: beyond 2^31, and just above or below the limit."""
+    network = Network()
+    network.map("x", (1, 110, 110, 3))
+    network.conv("x", "m", 2, stride=4)
+    network.conv("m", "y", 2, stride=4)
+    graph = passes.run_all(tflite.load(network.build(["x"], ["y"]), name="large"))
+    graph = narrowed(graph, np.random.default_rng(0), dict.fromkeys(graph.tensors, 8))
+    patches = lay_out_segment(graph, segment(graph, 0, 2), Grid(1, 1), HaloMode.RECOMPUTE, is_pulled=False)
+    assert patches.maps[0].pixels * 3 * MOST_SCORE > 1 << 31
+    table = np.full(256, MOST_SCORE, np.uint16)
+    table[0] -= 2
+    narrow = as_other_class(graph, inner_maps(patches), np.random.default_rng(0), 2)
+    branches = Branches(0, {OUTLIER: graph, MIXED: narrow}, Scan(table, MOST_SCORE - 1))
+    case = Case(graph, Schedule((Stage(0, 2, patches),)), branches)
+    x = np.repeat(np.array([0, 5], np.int8), 110 * 110 * 3).reshape(2, 110, 110, 3)
+    expected = reference(case).run({"x": x})["y"]
+    assert reference(case).classes({"x": x}).ravel().tolist() == [False, True]
+    wholes = [Interpreter(each, integer=True).run({"x": x})["y"] for each in (narrow, graph)]
+    assert (wholes[0] != wholes[1]).any(axis=(1, 2, 3)).all()
+    program = PatchedProgram([case], tmp_path)
+    got = program.run_all([(0, 0, x[index : index + 1]) for index in range(2)])
+    np.testing.assert_array_equal(np.concatenate(got), expected)

@@ -51,14 +51,15 @@ def _requantized(tensor: Tensor, dtype: DType, rng: np.random.Generator) -> Tens
 
 
 def _scaled(bias: Tensor, ratio: float) -> Tensor:
-    values = np.round(bias.data * ratio).astype(np.int32)
-    quant = Quant((bias.quant.scale / np.float32(ratio)).astype(np.float32), bias.quant.zero_point, bias.quant.axis)
-    return dataclasses.replace(bias, data=values, quant=quant)
+    quant = bias.quant
+    if quant is not None:
+        quant = Quant((quant.scale / np.float32(ratio)).astype(np.float32), quant.zero_point, quant.axis)
+    return dataclasses.replace(bias, data=np.round(bias.data * ratio).astype(np.int32), quant=quant)
 
 
 @st.composite
-def random_branch_cases(draw) -> Case:
-    """A network of any widths; a stretch of it in patches of two classes, told by place or by a scan of its input."""
+def random_branch_cases(draw, is_scanned: bool) -> Case:
+    """A network of any widths; a stretch of it in patches of two classes, told by a scan of its input, or by place."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     graph = narrowed(draw(random_maps(8, reduces=True)), rng)
     cuts = [index for index, name in enumerate(cut_points(graph)) if name is not None]
@@ -76,16 +77,16 @@ def random_branch_cases(draw) -> Case:
     before = [draw(random_stage(graph, 0, start, pulls))] if start else []
     after = [draw(random_stage(graph, end, len(graph.nodes), False))] if end < len(graph.nodes) else []
     graphs = {MIXED: graph, OUTLIER: as_other_class(graph, inner, rng)}
-    rule = draw(random_rules(patches, rng))
+    rule = draw(random_rules(patches, is_scanned, rng))
     branches = Branches(len(before), graphs, rule)
     return Case(branches.common, Schedule((*before, Stage(start, end, patches), *after)), branches)
 
 
 @st.composite
-def random_rules(draw, patches: Patches, rng: np.random.Generator) -> Scan | StaticClasses:
+def random_rules(draw, patches: Patches, is_scanned: bool, rng: np.random.Generator) -> Scan | StaticClasses:
     """Classes that mostly differ from patch to patch; now and then all, or none, are outliers."""
     share = draw(st.sampled_from([0.5, 0.5, 0.5, 0.5, 0.3, 0.7, 0.0, 1.0]))
-    if draw(st.booleans()):
+    if not is_scanned:
         drawn = rng.choice([OUTLIER, MIXED], (patches.row_steps, patches.column_steps), p=[share, 1 - share])
         return StaticClasses(tuple(map(tuple, drawn.tolist())))
     if share in (0.0, 1.0):
@@ -104,13 +105,18 @@ def picture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def collected(count: int) -> list[Case]:
-    """The same cases every time."""
+    """The same cases every time; every other one is scanned."""
+    each = zip(_collected(count // 2, is_scanned=True), _collected(count // 2, is_scanned=False), strict=True)
+    return [case for pair in each for case in pair]
+
+
+def _collected(count: int, *, is_scanned: bool) -> list[Case]:
     cases: list[Case] = []
 
     @settings(
         max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
-    @given(random_branch_cases())
+    @given(random_branch_cases(is_scanned))
     def collect(case):
         cases.append(case)
 

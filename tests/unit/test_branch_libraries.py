@@ -32,7 +32,7 @@ from quantmcu_kit.ops.serialize_branches import load_network, save_network
 from quantmcu_kit.verify import verify_library
 from quantmcu_kit.verify.contents import read_contents
 from tests.support.branch_cases import as_other_class, picture
-from tests.support.libraries import PIXEL
+from tests.support.libraries import PIXEL, STRICT, run, sources, tool
 from tests.support.patched_libraries import patched, small_network
 
 GRAPH = small_network()
@@ -192,7 +192,7 @@ class TestLibrary:
     @pytest.mark.parametrize("schedule", [RESIDENT, PULLED], ids=["resident", "pulled"])
     @pytest.mark.parametrize("rule", [SCAN, PLACES], ids=["scan", "places"])
     def test_it_verifies(self, rule, schedule, tmp_path):
-        result = verify_library(built(rule, tmp_path, schedule), [PICTURES])
+        result = verify_library(built(rule, tmp_path, schedule), [PICTURES], sanitize=False)
         assert (result.mismatches, result.first_difference) == (0, None)
         assert result.vectors == 2 + 2 + 4 + 1
 
@@ -203,13 +203,7 @@ class TestLibrary:
         assert [layer.class_bits for layer in by_scan.layers] == [(8, 4)] * 4 + [()] * 3
         for manifest, limit, scores, of_patch in ((by_scan, 62, 256, None), (by_place, None, 0, PLACES.names)):
             (segment,) = manifest.segments
-            entry = segment.classes
-            assert (entry.names, entry.limit, entry.scores, entry.of_patch) == (
-                (OUTLIER, MIXED),
-                limit,
-                scores,
-                of_patch,
-            )
+            assert segment.classes == manifests.ClassesEntry((OUTLIER, MIXED), of_patch, limit, scores)
         two, spans = 2 * (20 + 6 * 20), (3 + 2) * 6 * 6
         assert table_bytes(by_scan.segments[0]) == two + spans + 8 + 512
         assert table_bytes(by_place.segments[0]) == two + spans + 6
@@ -234,6 +228,30 @@ class TestLibrary:
         for rule in (SCAN, PLACES):
             branches = classes(rule)
             assert settled(branches) == (GRAPH, branches)
+
+
+class TestCode:
+    @pytest.mark.parametrize("compiler", ["gcc", "clang"])
+    @pytest.mark.parametrize("rule", [SCAN, PLACES], ids=["scan", "places"])
+    def test_c99_without_a_warning(self, rule, compiler, tmp_path):
+        library = built(rule, tmp_path, PULLED)
+        test = library / "test" / "test_golden" / "test_golden.c"
+        flags = ("-std=c99", *STRICT, f"-I{library / 'src'}")
+        run(tool(compiler), *flags, test, *sources(library), "-o", tmp_path / "golden")
+        assert run(tmp_path / "golden") == "golden vector 0: PASS\ngolden vector 1: PASS\n"
+        run(tool(compiler), *flags, "-DSMALL_TRACE", "-c", library / "src/small/small.c", "-o", tmp_path / "traced.o")
+
+    def test_headers_are_cpp11(self, tmp_path):
+        library = built(SCAN, tmp_path)
+        for header in ("small.h", "small/quantmcu/core/scan.h"):
+            (tmp_path / "unit.cpp").write_text(f'#include "{header}"\nint main() {{ return 0; }}\n')
+            flags = ("-std=c++11", *STRICT, "-DSMALL_TRACE", f"-I{library / 'src'}")
+            run(tool("g++"), *flags, "-fsyntax-only", tmp_path / "unit.cpp")
+
+    def test_only_scans_need_the_code_of_scans(self, tmp_path):
+        for rule, name in ((SCAN, "scan"), (PLACES, "places")):
+            files = read_contents(built(rule, tmp_path / name)).manifest.files
+            assert ("src/small/quantmcu/core/scan.c" in files) == (rule is SCAN)
 
 
 class TestDifferences:

@@ -1,15 +1,18 @@
-/* depthwise_conv_2d.c: a block of channels at a time, accumulated over one row of kernel taps after the other.
+/* depthwise_conv_2d.c: a block of channels at a time, in one of two ways.
  *
- * A tap is a pointer to the block's channels of one pixel: in the input, unpacked from it or, for padding, in a block of
- * zero-points. */
+ * Input and weights of 8 bits: pixel by pixel, accumulated over one row of kernel taps after the other. A tap is a
+ * pointer to the block's channels of one pixel: in the input or, for padding, in a block of zero-points.
+ *
+ * Packed ones: strip by strip, some columns of the output wide. The block's weights, and those rows of the input that a
+ * strip's windows see, lie unpacked in scratch, padding filled in: a tap is a pointer into them. Rows stay there for as
+ * long as windows see them, so that a value is unpacked once for the strip and not once for every tap. */
 #include "depthwise_conv_2d.h"
 
 #include <string.h>
 
 #include "../primitives/runs.h"
 
-/* Taps of a kernel row taken together: pointers on the stack, and blocks of values and weights that are unpacked. */
-#define TAPS (QMCU_PACKED ? 3 : 8)
+#define TAPS 8 /* of a kernel row that are taken together: pointers on the stack */
 
 /* One output pixel's channels [first, first + count). */
 typedef struct {
@@ -19,41 +22,18 @@ typedef struct {
     int8_t padding[QMCU_CHANNEL_BLOCK];
 } block_t;
 
-static int has_packed_weights(const qmcu_depthwise_conv_2d_t *layer)
-{
-    return QMCU_PACKED && layer->weight_bits < 8;
-}
-
-/* Bytes of a tap's weights. */
-static int32_t tap_bytes(const qmcu_depthwise_conv_2d_t *layer)
-{
-    return qmcu_run_bytes(layer->out.c, layer->weight_bits);
-}
-
-/* Adds up to TAPS taps of a kernel row, from input column x on; row is NULL for a row of padding. The weights of a tap
- * are those of the block's first channel and on or, packed, of all channels. */
+/* Adds up to TAPS taps of a kernel row, from input column x on; row is NULL for a row of padding. */
 static void add_taps(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, int32_t x, const int8_t *weights,
                      int32_t taps, block_t *block)
 {
     const int8_t *tap[TAPS];
-    int8_t values[TAPS * QMCU_CHANNEL_BLOCK], unpacked[TAPS * QMCU_CHANNEL_BLOCK];
     const int32_t step = layer->dilation.w * block->in->pixel_bytes;
-    const int32_t packed_first = QMCU_PACKED && layer->in.bits < 8 ? block->first : 0; /* which has no byte of its own */
-    int32_t place = (x - block->in->left) * block->in->pixel_bytes + block->first - packed_first; /* within the row */
+    int32_t place = (x - block->in->left) * block->in->pixel_bytes + block->first; /* within the row */
     for (int32_t t = 0; t < taps; ++t, x += layer->dilation.w, place += step) {
-        int8_t *buffer = values + t * QMCU_CHANNEL_BLOCK;
         const int inside = row != NULL && x >= 0 && x < layer->in.w;
-        tap[t] = inside ? qmcu_load(row + place, layer->in.bits, packed_first, block->count, buffer) : block->padding;
+        tap[t] = inside ? row + place : block->padding;
     }
-    if (has_packed_weights(layer)) {
-        for (int32_t t = 0; t < taps; ++t, weights += tap_bytes(layer)) {
-            int8_t *buffer = unpacked + t * QMCU_CHANNEL_BLOCK;
-            qmcu_load_weights(weights, layer->weight_bits, block->first, block->count, buffer);
-        }
-        qmcu_depthwise_s8(tap, taps, unpacked, QMCU_CHANNEL_BLOCK, block->count, block->sum);
-    } else {
-        qmcu_depthwise_s8(tap, taps, weights, layer->out.c, block->count, block->sum);
-    }
+    qmcu_depthwise_s8(tap, taps, weights, layer->out.c, block->count, block->sum);
     for (int32_t t = 0; layer->weight_zero != 0 && t < taps; ++t) {
         for (int32_t c = 0; c < block->count; ++c) {
             block->sum[c] -= layer->weight_zero * tap[t][c];
@@ -66,15 +46,9 @@ static void add_taps(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, i
 static void add_spread_tap(const qmcu_depthwise_conv_2d_t *layer, const int8_t *pixel, const int8_t *weights,
                            block_t *block)
 {
-    int8_t values[QMCU_CHANNEL_BLOCK], unpacked[QMCU_CHANNEL_BLOCK];
     const int32_t multiplier = layer->multiplier, weight_zero = layer->weight_zero;
-    const int32_t first = block->first / multiplier, end = (block->first + block->count - 1) / multiplier + 1;
-    const int8_t *value =
-        pixel != NULL ? qmcu_load(pixel, layer->in.bits, first, end - first, values) : block->padding;
+    const int8_t *value = pixel != NULL ? pixel + block->first / multiplier : block->padding;
     int32_t left = multiplier - block->first % multiplier;
-    if (has_packed_weights(layer)) {
-        weights = qmcu_load_weights(weights, layer->weight_bits, block->first, block->count, unpacked);
-    }
     for (int32_t c = 0; c < block->count; ++c) {
         block->sum[c] += *value * (weights[c] - weight_zero);
         if (--left == 0) {
@@ -90,7 +64,7 @@ static void add_row(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, in
 {
     const int32_t step = layer->multiplier == 1 ? TAPS : 1;
     for (int32_t t = 0; t < layer->kernel.w; t += step, x += step * layer->dilation.w) {
-        const int8_t *first_weight = weights + (ptrdiff_t)t * tap_bytes(layer);
+        const int8_t *first_weight = weights + (ptrdiff_t)t * layer->out.c;
         if (layer->multiplier == 1) {
             const int32_t left = layer->kernel.w - t;
             add_taps(layer, row, x, first_weight, left < TAPS ? left : TAPS, block);
@@ -102,27 +76,33 @@ static void add_row(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, in
     }
 }
 
+/* Requantizes channels [first, first + count) of a pixel. */
+static void finish(const qmcu_depthwise_conv_2d_t *layer, const int32_t *sum, int32_t first, int32_t count, int8_t *out)
+{
+    int8_t values[QMCU_CHANNEL_BLOCK];
+    int8_t *room = qmcu_room(out, layer->out.bits, first, values);
+    qmcu_requant_s8(sum, &layer->requant, first, count, room);
+    qmcu_store(room, count, out, layer->out.bits, first);
+}
+
 /* The output pixel whose window begins at input row y and column x. */
 static void convolve(const qmcu_depthwise_conv_2d_t *layer, int32_t y, int32_t x, block_t *block, int8_t *out)
 {
-    int8_t values[QMCU_CHANNEL_BLOCK];
     for (block->first = 0; block->first < layer->out.c; block->first += QMCU_CHANNEL_BLOCK) {
         const int32_t left = layer->out.c - block->first;
-        const int8_t *weights = layer->weights + (has_packed_weights(layer) ? 0 : block->first);
-        int8_t *room = qmcu_room(out, layer->out.bits, block->first, values);
         block->count = left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK;
         memset(block->sum, 0, sizeof block->sum);
         for (int32_t ky = 0; ky < layer->kernel.h; ++ky) {
             const int32_t iy = y + ky * layer->dilation.h;
             const int8_t *row = iy >= 0 && iy < layer->in.h ? qmcu_source_row(block->in, iy) : NULL;
-            add_row(layer, row, x, weights + (ptrdiff_t)ky * layer->kernel.w * tap_bytes(layer), block);
+            const int8_t *weights = layer->weights + (ptrdiff_t)ky * layer->kernel.w * layer->out.c + block->first;
+            add_row(layer, row, x, weights, block);
         }
-        qmcu_requant_s8(block->sum, &layer->requant, block->first, block->count, room);
-        qmcu_store(room, block->count, out, layer->out.bits, block->first);
+        finish(layer, block->sum, block->first, block->count, out);
     }
 }
 
-void qmcu_depthwise_conv_2d_part(const qmcu_depthwise_conv_2d_t *layer, const qmcu_part_t *part)
+static void run_pixels(const qmcu_depthwise_conv_2d_t *layer, const qmcu_part_t *part)
 {
     const qmcu_region_t region = part->region;
     block_t block;
@@ -138,8 +118,174 @@ void qmcu_depthwise_conv_2d_part(const qmcu_depthwise_conv_2d_t *layer, const qm
     }
 }
 
-void qmcu_depthwise_conv_2d(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, int8_t *out)
+#if QMCU_PACKED
+#define STRIP_TAPS 9 /* of a window that are taken together */
+#define STRIP_CHANNELS (QMCU_CHANNEL_BLOCK < 32 ? QMCU_CHANNEL_BLOCK : 32) /* scratch is sized for no more */
+
+/* Output columns [left, right) of channels [first, first + count). */
+typedef struct {
+    int32_t left, right, first, count;
+    const int8_t *weights; /* from the first channel on, of one tap after the other */
+    int32_t weight_step;   /* from tap to tap */
+    int8_t *rows;          /* [size.h][size.w][count], a ring: what a row of windows sees */
+    qmcu_size_t size;
+} strip_t;
+
+/* The strip's channels of an input pixel, once for each output channel that reads them. */
+static void fill_pixel(const qmcu_depthwise_conv_2d_t *layer, const strip_t *strip, const int8_t *pixel, int8_t *out)
+{
+    int8_t buffer[STRIP_CHANNELS];
+    const int32_t multiplier = layer->multiplier, bits = layer->in.bits;
+    if (multiplier == 1) {
+        const int8_t *values = qmcu_load(pixel, bits, strip->first, strip->count, out);
+        if (values != out) {
+            memcpy(out, values, (size_t)strip->count);
+        }
+        return;
+    }
+    const int32_t first = strip->first / multiplier, end = (strip->first + strip->count - 1) / multiplier + 1;
+    const int8_t *value = qmcu_load(pixel, bits, first, end - first, buffer);
+    int32_t left = multiplier - strip->first % multiplier;
+    for (int32_t c = 0; c < strip->count; ++c) {
+        out[c] = *value;
+        if (--left == 0) {
+            left = multiplier;
+            ++value;
+        }
+    }
+}
+
+/* What the strip's windows see of input row y. */
+static void fill_row(const qmcu_depthwise_conv_2d_t *layer, const strip_t *strip, const qmcu_source_t *in, int32_t y,
+                     int8_t *out)
+{
+    const int32_t start = strip->left * layer->stride.w - layer->pad.left, end = start + strip->size.w;
+    const int32_t count = strip->count;
+    int32_t x = start < 0 ? 0 : start, stop = end < layer->in.w ? end : layer->in.w;
+    if (y < 0 || y >= layer->in.h || stop <= x) {
+        memset(out, layer->in_zero, (size_t)(strip->size.w * count));
+        return;
+    }
+    const int8_t *pixel = qmcu_source_pixel(in, y, x);
+    memset(out, layer->in_zero, (size_t)((x - start) * count));
+    for (out += (x - start) * count; x < stop; ++x, pixel += in->pixel_bytes, out += count) {
+        fill_pixel(layer, strip, pixel, out);
+    }
+    memset(out, layer->in_zero, (size_t)((end - stop) * count));
+}
+
+/* sum[c] += products of some taps, for the strip's channels. */
+static void multiply(const qmcu_depthwise_conv_2d_t *layer, const strip_t *strip, const int8_t *const *tap,
+                     int32_t taps, const int8_t *weights, int32_t *sum)
+{
+    qmcu_depthwise_s8(tap, taps, weights, strip->weight_step, strip->count, sum);
+    for (int32_t t = 0; layer->weight_zero != 0 && t < taps; ++t) {
+        for (int32_t c = 0; c < strip->count; ++c) {
+            sum[c] -= layer->weight_zero * tap[t][c];
+        }
+    }
+}
+
+/* The output pixel whose window begins in place `slot` of the ring, `offset` bytes into its rows. */
+static void convolve_in_strip(const qmcu_depthwise_conv_2d_t *layer, const strip_t *strip, int32_t slot, int32_t offset,
+                              int8_t *out)
+{
+    const int8_t *tap[STRIP_TAPS], *weights = strip->weights;
+    int32_t sum[STRIP_CHANNELS];
+    const int32_t step = layer->dilation.w * strip->count, row_bytes = strip->size.w * strip->count;
+    int32_t taps = 0;
+    memset(sum, 0, sizeof sum);
+    for (int32_t ky = 0; ky < layer->kernel.h; ++ky) {
+        const int8_t *value = strip->rows + slot * row_bytes + offset;
+        for (int32_t kx = 0; kx < layer->kernel.w; ++kx, value += step) {
+            if (taps == STRIP_TAPS) {
+                multiply(layer, strip, tap, taps, weights, sum);
+                weights += taps * strip->weight_step;
+                taps = 0;
+            }
+            tap[taps++] = value;
+        }
+        slot += layer->dilation.h;
+        slot -= slot < strip->size.h ? 0 : strip->size.h;
+    }
+    multiply(layer, strip, tap, taps, weights, sum);
+    finish(layer, sum, strip->first, strip->count, out);
+}
+
+/* All rows of a strip. */
+static void run_strip(const qmcu_depthwise_conv_2d_t *layer, const strip_t *strip, const qmcu_part_t *part)
+{
+    const int32_t height = strip->size.h;
+    int32_t y = part->region.top * layer->stride.h - layer->pad.top;
+    int32_t slot = 0, end = y; /* place of row y; rows up to `end` are there */
+    for (int32_t oy = part->region.top; oy < part->region.bottom; ++oy) {
+        int8_t *out = qmcu_target_pixel(&part->out, oy, strip->left);
+        int32_t offset = 0;
+        for (end = end < y ? y : end; end < y + height; ++end) {
+            const int32_t place = (slot + end - y) % height;
+            fill_row(layer, strip, &part->in, end, strip->rows + place * strip->size.w * strip->count);
+        }
+        for (int32_t ox = strip->left; ox < strip->right; ++ox, offset += layer->stride.w * strip->count) {
+            convolve_in_strip(layer, strip, slot, offset, out);
+            out += part->out.pixel_bytes;
+        }
+        y += layer->stride.h;
+        slot = (slot + layer->stride.h) % height;
+    }
+}
+
+/* Finds the block's weights, unpacked into scratch where they are packed; the ring follows them. */
+static void load_weights(const qmcu_depthwise_conv_2d_t *layer, int8_t *scratch, strip_t *strip)
+{
+    const int32_t tap_bytes = qmcu_run_bytes(layer->out.c, layer->weight_bits);
+    const int8_t *packed = layer->weights;
+    strip->weights = layer->weights + strip->first;
+    strip->weight_step = layer->out.c;
+    strip->rows = scratch;
+    if (layer->weight_bits < 8) {
+        strip->weights = scratch;
+        strip->weight_step = strip->count;
+        for (int32_t t = 0; t < layer->kernel.h * layer->kernel.w; ++t, packed += tap_bytes) {
+            qmcu_unpack_signed(packed, layer->weight_bits, strip->first, strip->count, strip->rows);
+            strip->rows += strip->count;
+        }
+    }
+}
+
+static void run_strips(const qmcu_depthwise_conv_2d_t *layer, const qmcu_part_t *part, int8_t *scratch)
+{
+    strip_t strip;
+    const int32_t span = (layer->kernel.w - 1) * layer->dilation.w + 1; /* columns that a window covers */
+    strip.size.h = (layer->kernel.h - 1) * layer->dilation.h + 1;
+    for (strip.first = 0; strip.first < layer->out.c; strip.first += STRIP_CHANNELS) {
+        const int32_t channels = layer->out.c - strip.first;
+        strip.count = channels < STRIP_CHANNELS ? channels : STRIP_CHANNELS;
+        load_weights(layer, scratch, &strip);
+        for (strip.left = part->region.left; strip.left < part->region.right; strip.left = strip.right) {
+            const int32_t columns = part->region.right - strip.left;
+            strip.right = strip.left + (columns < layer->strip ? columns : layer->strip);
+            strip.size.w = (strip.right - strip.left - 1) * layer->stride.w + span;
+            run_strip(layer, &strip, part);
+        }
+    }
+}
+#endif
+
+void qmcu_depthwise_conv_2d_part(const qmcu_depthwise_conv_2d_t *layer, const qmcu_part_t *part, int8_t *scratch)
+{
+#if QMCU_PACKED
+    if (scratch != NULL) {
+        run_strips(layer, part, scratch);
+        return;
+    }
+#else
+    (void)scratch;
+#endif
+    run_pixels(layer, part);
+}
+
+void qmcu_depthwise_conv_2d(const qmcu_depthwise_conv_2d_t *layer, const int8_t *in, int8_t *out, int8_t *scratch)
 {
     const qmcu_part_t part = qmcu_whole(layer->in, in, layer->out, out);
-    qmcu_depthwise_conv_2d_part(layer, &part);
+    qmcu_depthwise_conv_2d_part(layer, &part, scratch);
 }

@@ -1,5 +1,69 @@
-/* pack_ref.c: portable packing of values of 4 and 2 bits, low bits first. */
+/* pack_ref.c: portable packing of values of 4 and 2 bits, low bits first.
+ *
+ * Four values at a time, each in a byte of a word while they are packed or unpacked; words lie in memory with their low
+ * byte first on every core that is supported, and bytes are put together where the compiler tells of another order. */
+#include <string.h>
+
 #include "primitives.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#define IS_LITTLE_ENDIAN 0
+#else
+#define IS_LITTLE_ENDIAN 1
+#endif
+
+/* Four bytes in memory as a word, the first one lowest. */
+static inline uint32_t word_at(const int8_t *bytes)
+{
+    uint32_t word = 0;
+    if (IS_LITTLE_ENDIAN) {
+        memcpy(&word, bytes, sizeof word);
+        return word;
+    }
+    for (int32_t i = 0; i < 4; ++i) {
+        word |= (uint32_t)(uint8_t)bytes[i] << (8 * i);
+    }
+    return word;
+}
+
+static inline void put_word(uint32_t word, int8_t *bytes)
+{
+    if (IS_LITTLE_ENDIAN) {
+        memcpy(bytes, &word, sizeof word);
+        return;
+    }
+    for (int32_t i = 0; i < 4; ++i) {
+        bytes[i] = (int8_t)(uint8_t)(word >> (8 * i));
+    }
+}
+
+/* The 16 or 8 lowest bits of `packed`, four values, spread into the bytes of a word. */
+static inline uint32_t spread(uint32_t packed, int32_t bits, int is_signed)
+{
+    uint32_t word, sign;
+    if (bits == 4) {
+        word = (packed | packed << 8) & 0x00ff00ffu;
+        word = (word | word << 4) & 0x0f0f0f0fu;
+        sign = 0x08080808u;
+    } else {
+        word = (packed | packed << 12) & 0x000f000fu;
+        word = (word | word << 6) & 0x03030303u;
+        sign = 0x02020202u;
+    }
+    /* (value ^ sign) - sign extends the sign; bit 7 is set meanwhile, so that no byte borrows from the next. */
+    return is_signed ? ((word ^ (sign | 0x80808080u)) - sign) ^ 0x80808080u : word;
+}
+
+/* The reverse, for unsigned values: what lies above the 16 or 8 lowest bits of the result is rubbish. */
+static inline uint32_t gather(uint32_t word, int32_t bits)
+{
+    if (bits == 4) {
+        word = (word | word >> 4) & 0x00ff00ffu;
+        return word | word >> 8;
+    }
+    word = (word | word >> 6) & 0x000f000fu;
+    return word | word >> 12;
+}
 
 /* The value at a place, in bits, of a byte; in two's complement its sign is brought to the top. */
 static inline int8_t field(int8_t byte, int32_t bits, int32_t place, int is_signed)
@@ -8,71 +72,107 @@ static inline int8_t field(int8_t byte, int32_t bits, int32_t place, int is_sign
     return (int8_t)(is_signed ? (int32_t)raised >> (32 - bits) : (int32_t)(raised >> (32 - bits)));
 }
 
-/* Both values of each byte; returns where they end. */
-static inline int8_t *unpack_4(const int8_t *run, int32_t bytes, int is_signed, int8_t *out)
+static inline void unpack_4(const int8_t *run, int32_t first, int32_t count, int is_signed, int8_t *out)
 {
-    for (int32_t i = 0; i < bytes; ++i, out += 2) {
-        const int8_t byte = run[i];
-        out[0] = field(byte, 4, 0, is_signed);
-        out[1] = field(byte, 4, 4, is_signed);
+    run += first >> 1;
+    if ((first & 1) != 0 && count > 0) {
+        *out++ = field(*run++, 4, 4, is_signed);
+        --count;
     }
-    return out;
+    for (; count >= 8; count -= 8, run += 4, out += 8) {
+        const uint32_t packed = word_at(run);
+        put_word(spread(packed & 0xffffu, 4, is_signed), out);
+        put_word(spread(packed >> 16, 4, is_signed), out + 4);
+    }
+    for (; count >= 2; count -= 2, ++run) {
+        *out++ = field(*run, 4, 0, is_signed);
+        *out++ = field(*run, 4, 4, is_signed);
+    }
+    if (count > 0) {
+        *out = field(*run, 4, 0, is_signed);
+    }
 }
 
-/* All four values of each byte. */
-static inline int8_t *unpack_2(const int8_t *run, int32_t bytes, int is_signed, int8_t *out)
+static inline void unpack_2(const int8_t *run, int32_t first, int32_t count, int is_signed, int8_t *out)
 {
-    for (int32_t i = 0; i < bytes; ++i, out += 4) {
-        const int8_t byte = run[i];
-        out[0] = field(byte, 2, 0, is_signed);
-        out[1] = field(byte, 2, 2, is_signed);
-        out[2] = field(byte, 2, 4, is_signed);
-        out[3] = field(byte, 2, 6, is_signed);
+    int32_t place = (first & 3) * 2; /* in bits, within a byte */
+    run += first >> 2;
+    for (; place != 0 && count > 0; --count, place = (place + 2) & 7) {
+        *out++ = field(*run, 2, place, is_signed);
+        run += place == 6;
     }
-    return out;
-}
-
-static inline void unpack(const int8_t *run, int32_t bits, int32_t first, int32_t count, int is_signed, int8_t *out)
-{
-    const int8_t *end = out + count;
-    int32_t place = first * bits; /* in bits, < 2^31 */
-    for (; out < end && (place & 7) != 0; place += bits) {
-        *out++ = field(run[place >> 3], bits, place & 7, is_signed);
+    for (; count >= 4; count -= 4, ++run, out += 4) {
+        put_word(spread((uint8_t)*run, 2, is_signed), out);
     }
-    const int32_t bytes = (int32_t)(end - out) * bits >> 3;
-    const int8_t *whole = run + (place >> 3);
-    out = bits == 4 ? unpack_4(whole, bytes, is_signed, out) : unpack_2(whole, bytes, is_signed, out);
-    for (place += bytes * 8; out < end; place += bits) {
-        *out++ = field(run[place >> 3], bits, place & 7, is_signed);
+    for (; count > 0; --count, place += 2) {
+        *out++ = field(*run, 2, place, is_signed);
     }
 }
 
 void qmcu_unpack_unsigned__ref(const int8_t *run, int32_t bits, int32_t first, int32_t count, int8_t *out)
 {
-    unpack(run, bits, first, count, 0, out);
+    if (bits == 4) {
+        unpack_4(run, first, count, 0, out);
+    } else {
+        unpack_2(run, first, count, 0, out);
+    }
 }
 
 void qmcu_unpack_signed__ref(const int8_t *run, int32_t bits, int32_t first, int32_t count, int8_t *out)
 {
-    unpack(run, bits, first, count, 1, out);
+    if (bits == 4) {
+        unpack_4(run, first, count, 1, out);
+    } else {
+        unpack_2(run, first, count, 1, out);
+    }
+}
+
+/* A value into its place, in bits, of a byte: what lies below stays, what lies above becomes zero. */
+static inline void put_field(int8_t value, int32_t place, int8_t *byte)
+{
+    const uint32_t below = (uint8_t)*byte & ((1u << place) - 1u);
+    *byte = (int8_t)(uint8_t)(below | (uint32_t)value << place); /* 0 <= value < 2^bits */
+}
+
+static inline void pack_4(const int8_t *values, int32_t count, int8_t *run, int32_t first)
+{
+    run += first >> 1;
+    if ((first & 1) != 0 && count > 0) {
+        put_field(*values++, 4, run++);
+        --count;
+    }
+    for (; count >= 8; count -= 8, values += 8, run += 4) {
+        put_word((gather(word_at(values), 4) & 0xffffu) | gather(word_at(values + 4), 4) << 16, run);
+    }
+    for (; count >= 2; count -= 2, values += 2) {
+        *run++ = (int8_t)(values[0] | values[1] * 16);
+    }
+    if (count > 0) {
+        *run = *values;
+    }
+}
+
+static inline void pack_2(const int8_t *values, int32_t count, int8_t *run, int32_t first)
+{
+    int32_t place = (first & 3) * 2; /* in bits, within a byte */
+    run += first >> 2;
+    for (; place != 0 && count > 0; --count, place = (place + 2) & 7) {
+        put_field(*values++, place, run);
+        run += place == 6;
+    }
+    for (; count >= 4; count -= 4, values += 4) {
+        *run++ = (int8_t)(uint8_t)gather(word_at(values), 2);
+    }
+    for (; count > 0; --count, place += 2) {
+        put_field(*values++, place, run);
+    }
 }
 
 void qmcu_pack__ref(const int8_t *values, int32_t count, int8_t *run, int32_t bits, int32_t first)
 {
-    int32_t place = first * bits;
-    uint32_t byte = 0;
-    if ((place & 7) != 0) { /* values before the first share its byte */
-        byte = (uint32_t)(uint8_t)run[place >> 3] & ((1u << (place & 7)) - 1u);
-    }
-    for (int32_t i = 0; i < count; ++i) {
-        byte |= (uint32_t)values[i] << (place & 7); /* 0 <= value < 2^bits */
-        place += bits;
-        if ((place & 7) == 0) {
-            run[(place >> 3) - 1] = (int8_t)(uint8_t)byte;
-            byte = 0;
-        }
-    }
-    if ((place & 7) != 0) {
-        run[place >> 3] = (int8_t)(uint8_t)byte;
+    if (bits == 4) {
+        pack_4(values, count, run, first);
+    } else {
+        pack_2(values, count, run, first);
     }
 }
