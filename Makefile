@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-precision sweep-vdqs fuzz retrain clean
+.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-precision bench-mixed-memory sweep-vdqs fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -57,6 +57,9 @@ bench-code-size: .venv/installed-test  ## code of the C runtime on a Cortex-M4 (
 
 bench-precision: .venv/installed-test  ## BitOPs saved and top-1 lost by mixed precision, five networks (hours)
 	.venv/bin/python -m tests.bench.precision
+
+bench-mixed-memory: .venv/installed-test  ## peak arena of mixes of widths against 8 bits, five networks
+	.venv/bin/python -m tests.bench.mixed_memory
 
 sweep-vdqs: .venv/installed-test  ## how phi, lambda and bins move the result, three networks (an hour)
 	.venv/bin/python -m tests.bench.sweep_vdqs
