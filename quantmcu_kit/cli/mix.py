@@ -91,13 +91,13 @@ def mix_lines(result: Build) -> Iterator[tuple[str, str]]:
     if isinstance(mix.branches.rule, StaticClasses):
         yield from zip(("patches", *[""] * _MOST_LINES), grid_lines(mix.branches.rule.names), strict=False)
     else:
-        yield "patches", f"each picture decides; {100 * chosen.outlier_share:.0f} % stayed at 8 bits in calibration"
+        yield "patches", f"each picture decides; {100 * chosen.outlier_share:.0f} % of the patches were outliers in calibration"
 
 
 def grid_lines(names: Sequence[Sequence[str]]) -> list[str]:
     """The class of each patch as a drawing, with a legend."""
     lines = [" ".join(_SIGNS[name] for name in row) for row in names]
-    lines[0] += f"   {_SIGNS[OUTLIER]} 8 bits, {_SIGNS[MIXED]} mixed"
+    lines[0] += f"   {_SIGNS[OUTLIER]} outlier, {_SIGNS[MIXED]} mixed"
     return lines
 
 

@@ -19,13 +19,17 @@ Work = Mapping[str, float]  # how often, by what is done
 CHANNEL_BLOCK = 32  # QMCU_CHANNEL_BLOCK of quantmcu_config.h: accumulators taken together
 _ROWS_TOGETHER = 4  # of matvec_s8_ref.c
 _TAPS_TOGETHER = 3  # of depthwise_s8_ref.c
-_POINTERS, _PACKED_POINTERS = 8, 3  # TAPS of depthwise_conv_2d.c
+_POINTERS, _STRIP_POINTERS = 8, 9  # TAPS and STRIP_TAPS of depthwise_conv_2d.c
 # Below 8 bits, in counts of the same kernel at 8 bits, as measured on a Cortex-M4; they are not in the table:
-_PACKED_TAP = {8: 1, 4: 1.18, 2: 0.94}  # a product with a weight of so many bits, in a row of packed weights
-_PACKED_ROW = 0.33  # of outputs: such a row
-_PACKED_OUTPUT = 0.3  # of outputs: one that is packed
-_PACKED_BLOCK = 0.4  # of outputs: one block of unpacked inputs that fully-connected adds to a sum
-_UNPACKED = {8: 0, 4: 0.85, 2: 0.65}  # of products of a depthwise convolution: unpacking an operand
+_PAIR_TAP = {4: 0.91, 2: 0.77}  # of single_taps: an input with weights of so many bits in two rows
+_ODD_TAP = 1.5  # of single_taps: an input with a weight that shares its byte with nothing
+_PAIR, _ODD_ROW = 0.25, 0.7  # of outputs: a row of packed weights, and what lies in no whole byte of it
+_PACKED_BLOCK, _STRIP_ROW = 1.9, 0.6  # of blocks: one with packed weights, a row of input in a strip
+_PACKED_OUTPUT = 0.09  # of outputs: one that is packed
+_UNPACKED = 0.3  # of summed: an input that is unpacked
+_PIECE, _ADDED_PIECE = 1.2, 0.4  # of blocks, outputs: some unpacked inputs whose products fully-connected adds up
+_STRIP_BLOCK, _STRIP_OUTPUT, _STRIP_TAP = 0.83, 0.1, 0.85  # of blocks, outputs, taps of a depthwise convolution
+_STRIP_VALUE, _SPREAD_VALUE = 0.42, 1.2  # of single_products: one that is unpacked, and one that several outputs read
 WORD, _COPY_BLOCK = 4, 16  # bytes: what memory functions move at a time
 
 
@@ -128,18 +132,29 @@ def _inside(image: int, out: int, window: int, stride: int, before: int, step: i
     return end - first
 
 
-def products(vectors: int, taps: int, channels: int, weight_zero: int, weight_bits: int = 8) -> Work:
-    """Vectors of ``taps`` values times a matrix, requantized: the common part of convolution and fully-connected."""
+def products(vectors: int, taps: int, channels: int, weight_zero: int, weight_bits: int = 8, pieces: int = 1) -> Work:
+    """Vectors of ``taps`` values, taken in so many pieces, times a matrix, requantized."""
+    blocks = vectors * _blocks(channels)
+    if weight_bits < 8:
+        odd = taps % (8 // weight_bits)
+        pair_taps = vectors * -(-channels // 2) * (taps - odd)
+        row = 1 + pieces * _PAIR + (_ODD_ROW if odd else 0)
+        return {
+            "vectors": vectors,
+            "blocks": blocks * (1 + pieces * _PACKED_BLOCK),
+            "summed": blocks * taps,
+            "single_taps": pair_taps * _PAIR_TAP[weight_bits] + vectors * channels * odd * _ODD_TAP,
+            "outputs": vectors * channels * row,
+        }
     quads, singles = divmod(channels, _ROWS_TOGETHER)
-    tap_time = _PACKED_TAP[weight_bits]
     work = {
         "vectors": vectors,
-        "blocks": vectors * _blocks(channels),
+        "blocks": blocks,
         "quads": vectors * quads,
-        "quad_taps": vectors * quads * taps * tap_time,
+        "quad_taps": vectors * quads * taps,
         "singles": vectors * singles,
-        "single_taps": vectors * singles * taps * tap_time,
-        "outputs": vectors * channels * (1 if weight_bits == 8 else 1 + _PACKED_ROW),
+        "single_taps": vectors * singles * taps,
+        "outputs": vectors * channels,
     }
     if weight_zero:
         work |= {"summed": vectors * taps, "corrected": vectors * channels}
@@ -148,7 +163,7 @@ def products(vectors: int, taps: int, channels: int, weight_zero: int, weight_bi
 
 def _packing(in_bits: int, unpacked: float, out_bits: int, outputs: float) -> Work:
     """What packed maps add to :func:`products`: values of the input that are unpacked, outputs that are packed."""
-    work = {"summed": unpacked} if in_bits < 8 else {}
+    work = {"summed": unpacked * _UNPACKED} if in_bits < 8 else {}
     return work | {"outputs": outputs * _PACKED_OUTPUT} if out_bits < 8 else work
 
 
@@ -195,6 +210,16 @@ def _depthwise_conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
     pixels, channels = k.out.h * k.out.w, k.out.c
     blocks = pixels * _blocks(channels)
     taps = k.kernel.h * k.kernel.w
+    outputs = pixels * channels * (1 if k.out.bits == 8 else 1 + _PACKED_OUTPUT)
+    corrected = {"corrected_taps": blocks * taps, "corrected": pixels * channels * taps} if k.weight_zero else {}
+    if call.scratch_bytes:
+        outputs += pixels * channels * _STRIP_OUTPUT
+        return total_of(
+            {"pixels": pixels, "blocks": blocks * _STRIP_BLOCK, "taps": blocks * taps * _STRIP_TAP, "outputs": outputs},
+            _accumulated(blocks, pixels * channels, taps, _STRIP_POINTERS),
+            _strips(k),
+            corrected,
+        )
     inside = (
         _inside(k.input.h, k.out.h, k.kernel.h, k.stride.h, k.pad.top, k.dilation.h).sum()
         * _inside(k.input.w, k.out.w, k.kernel.w, k.stride.w, k.pad.left, k.dilation.w).sum()
@@ -205,36 +230,53 @@ def _depthwise_conv_2d(k: SimpleNamespace, call: KernelCall) -> Work:
         "rows": blocks * k.kernel.h,
         "taps": inside * _blocks(channels),
         "taps_of_padding": blocks * taps - inside * _blocks(channels),
-        "outputs": pixels * channels * (1 if k.out.bits == 8 else 1 + _PACKED_OUTPUT),
+        "outputs": outputs,
     }
-    macs = pixels * channels * taps
     if k.multiplier != 1:
+        macs = pixels * channels * taps
         return work | {"spread": macs, "spread_inputs": macs / k.multiplier}
-    pointers = _PACKED_POINTERS if min(k.input.bits, k.weight_bits, k.out.bits) < 8 else _POINTERS
-    pieces = [min(pointers, k.kernel.w - first) for first in range(0, k.kernel.w, pointers)]
-    triples = k.kernel.h * sum(piece // _TAPS_TOGETHER for piece in pieces)
-    singles = k.kernel.h * sum(piece % _TAPS_TOGETHER for piece in pieces)
-    work |= {
-        "pieces": blocks * k.kernel.h * len(pieces),
+    rows = _accumulated(blocks * k.kernel.h, pixels * channels * k.kernel.h, k.kernel.w, _POINTERS)
+    return work | rows | corrected
+
+
+def _accumulated(blocks: int, channels: int, taps: int, pointers: int) -> Work:
+    """``taps`` taps added to each of so many blocks, with so many channels in all."""
+    pieces = [min(pointers, taps - first) for first in range(0, taps, pointers)]
+    triples = sum(piece // _TAPS_TOGETHER for piece in pieces)
+    singles = sum(piece % _TAPS_TOGETHER for piece in pieces)
+    return {
+        "pieces": blocks * len(pieces),
         "triples": blocks * triples,
-        "triple_products": pixels * channels * triples,
+        "triple_products": channels * triples,
         "singles": blocks * singles,
-        "single_products": pixels * channels * singles + macs * (_UNPACKED[k.input.bits] + _UNPACKED[k.weight_bits]),
+        "single_products": channels * singles,
     }
-    if k.weight_zero:
-        work |= {"corrected_taps": blocks * taps, "corrected": macs}
-    return work
+
+
+def _strips(k: SimpleNamespace) -> Work:
+    """``fill_row`` and ``load_weights`` of depthwise_conv_2d.c."""
+    height, width = (k.kernel.h - 1) * k.dilation.h + 1, (k.kernel.w - 1) * k.dilation.w + 1
+    rows = (k.out.h - 1) * min(k.stride.h, height) + height
+    whole, rest = divmod(k.out.w, k.strip)
+    columns = whole * ((k.strip - 1) * k.stride.w + width) + ((rest - 1) * k.stride.w + width if rest else 0)
+    strips = (whole + (rest > 0)) * _blocks(k.out.c)
+    inputs = rows * columns * k.out.c * (_STRIP_VALUE if k.multiplier == 1 else _SPREAD_VALUE)
+    weights = k.kernel.h * k.kernel.w * k.out.c * _STRIP_VALUE if k.weight_bits < 8 else 0
+    return {"blocks": rows * strips * _STRIP_ROW, "single_products": inputs + weights}
 
 
 def _fully_connected(k: SimpleNamespace, call: KernelCall) -> Work:
     outputs = k.rows * k.out
-    block = _PACKED_BLOCK + (_PACKED_ROW if k.weight_bits < 8 else 0)  # whose products are summed by themselves
-    added = outputs * _blocks(k.input) * block if k.in_bits < 8 else 0
+    pieces = _blocks(k.input) if k.in_bits < 8 else 1
     return total_of(
-        products(k.rows, k.input, k.out, k.weight_zero, k.weight_bits),
+        products(k.rows, k.input, k.out, k.weight_zero, k.weight_bits, pieces),
         _packing(k.in_bits, k.rows * k.input * _blocks(k.out), k.out_bits, outputs),
-        {"outputs": added},
+        _added_pieces(k, pieces) if k.in_bits < 8 else {},
     )
+
+
+def _added_pieces(k: SimpleNamespace, pieces: int) -> Work:
+    return {"blocks": k.rows * _blocks(k.out) * pieces * _PIECE, "outputs": k.rows * k.out * pieces * _ADDED_PIECE}
 
 
 def _windows(k: SimpleNamespace) -> tuple[int, int]:

@@ -2,8 +2,8 @@
 
 python -m tests.bench.mixed_memory [name ...]
 
-The mix is what `--bits auto` finds without a budget (proxy kl), and the same with half of the BitOPs. Patches are planned
-anew for its widths; inputs are pulled wherever patches are used.
+The mix is what `--bits auto` finds without a budget (proxy kl), and the same with half of the BitOPs. Patches are
+planned anew for its widths; inputs are pulled wherever patches are used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WHOLE = Options(patches="off")
 
 def arenas(graph: Graph) -> dict[str, int]:
     """Bytes of the arena in each way to run."""
-    board = find("portenta_h7_m7")
+    board = find("nano33ble")
     ways = {"whole": WHOLE, "once": ONCE, "least": LEAST}
     return {name: lay_out(graph, board, options).memory.arena_bytes for name, options in ways.items()}
 

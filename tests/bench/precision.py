@@ -79,6 +79,8 @@ def measure(name: str, arguments: argparse.Namespace, results: Results) -> None:
     for target in [*targets, *([None] if arguments.free else [])]:
         for halo, settings in variants():
             most = None if target is None else baseline / target
+            if most is None and (settings.vdpc != "off" or halo == KEPT):
+                continue  # λ is a matter of the search, not of classes and halos
             if most is not None and most >= network.bitops_int8(schedules[halo]):
                 continue  # int8 gets there
             row: dict[str, object] = {"network": "", "halo": halo, "proxy": settings.proxy}

@@ -76,29 +76,23 @@ static void add_row(const qmcu_depthwise_conv_2d_t *layer, const int8_t *row, in
     }
 }
 
-/* Requantizes channels [first, first + count) of a pixel. */
-static void finish(const qmcu_depthwise_conv_2d_t *layer, const int32_t *sum, int32_t first, int32_t count, int8_t *out)
-{
-    int8_t values[QMCU_CHANNEL_BLOCK];
-    int8_t *room = qmcu_room(out, layer->out.bits, first, values);
-    qmcu_requant_s8(sum, &layer->requant, first, count, room);
-    qmcu_store(room, count, out, layer->out.bits, first);
-}
-
 /* The output pixel whose window begins at input row y and column x. */
 static void convolve(const qmcu_depthwise_conv_2d_t *layer, int32_t y, int32_t x, block_t *block, int8_t *out)
 {
+    int8_t values[QMCU_CHANNEL_BLOCK];
     for (block->first = 0; block->first < layer->out.c; block->first += QMCU_CHANNEL_BLOCK) {
         const int32_t left = layer->out.c - block->first;
+        const int8_t *weights = layer->weights + block->first;
+        int8_t *room = qmcu_room(out, layer->out.bits, block->first, values);
         block->count = left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK;
         memset(block->sum, 0, sizeof block->sum);
         for (int32_t ky = 0; ky < layer->kernel.h; ++ky) {
             const int32_t iy = y + ky * layer->dilation.h;
             const int8_t *row = iy >= 0 && iy < layer->in.h ? qmcu_source_row(block->in, iy) : NULL;
-            const int8_t *weights = layer->weights + (ptrdiff_t)ky * layer->kernel.w * layer->out.c + block->first;
-            add_row(layer, row, x, weights, block);
+            add_row(layer, row, x, weights + (ptrdiff_t)ky * layer->kernel.w * layer->out.c, block);
         }
-        finish(layer, block->sum, block->first, block->count, out);
+        qmcu_requant_s8(block->sum, &layer->requant, block->first, block->count, room);
+        qmcu_store(room, block->count, out, layer->out.bits, block->first);
     }
 }
 
@@ -192,24 +186,31 @@ static void convolve_in_strip(const qmcu_depthwise_conv_2d_t *layer, const strip
 {
     const int8_t *tap[STRIP_TAPS], *weights = strip->weights;
     int32_t sum[STRIP_CHANNELS];
+    int8_t values[STRIP_CHANNELS], *room = qmcu_room(out, layer->out.bits, strip->first, values);
     const int32_t step = layer->dilation.w * strip->count, row_bytes = strip->size.w * strip->count;
     int32_t taps = 0;
-    memset(sum, 0, sizeof sum);
+    memset(sum, 0, (size_t)strip->count * sizeof *sum);
     for (int32_t ky = 0; ky < layer->kernel.h; ++ky) {
         const int8_t *value = strip->rows + slot * row_bytes + offset;
-        for (int32_t kx = 0; kx < layer->kernel.w; ++kx, value += step) {
+        for (int32_t left = layer->kernel.w; left > 0;) {
+            const int32_t end = left < STRIP_TAPS - taps ? taps + left : STRIP_TAPS;
+            for (left -= end - taps; taps < end; value += step) {
+                tap[taps++] = value;
+            }
             if (taps == STRIP_TAPS) {
                 multiply(layer, strip, tap, taps, weights, sum);
                 weights += taps * strip->weight_step;
                 taps = 0;
             }
-            tap[taps++] = value;
         }
         slot += layer->dilation.h;
         slot -= slot < strip->size.h ? 0 : strip->size.h;
     }
-    multiply(layer, strip, tap, taps, weights, sum);
-    finish(layer, sum, strip->first, strip->count, out);
+    if (taps > 0) {
+        multiply(layer, strip, tap, taps, weights, sum);
+    }
+    qmcu_requant_s8(sum, &layer->requant, strip->first, strip->count, room);
+    qmcu_store(room, strip->count, out, layer->out.bits, strip->first);
 }
 
 /* All rows of a strip. */
@@ -246,7 +247,7 @@ static void load_weights(const qmcu_depthwise_conv_2d_t *layer, int8_t *scratch,
         strip->weights = scratch;
         strip->weight_step = strip->count;
         for (int32_t t = 0; t < layer->kernel.h * layer->kernel.w; ++t, packed += tap_bytes) {
-            qmcu_unpack_signed(packed, layer->weight_bits, strip->first, strip->count, strip->rows);
+            (void)qmcu_load_weights(packed, layer->weight_bits, strip->first, strip->count, strip->rows);
             strip->rows += strip->count;
         }
     }

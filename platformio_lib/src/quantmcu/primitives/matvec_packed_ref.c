@@ -1,48 +1,89 @@
 /* matvec_packed_ref.c: portable dot products of one vector with rows of packed weights.
  *
- * Two rows at a time, so that each value of x is loaded once for both; more do not fit the registers of a Cortex-M. */
+ * Two rows at a time, and both by one multiplication: a weight of each, made unsigned by an offset, lies in one half of
+ * a word. The halves of a sum of such products are the sums of both rows; the offset is taken off in the end. */
 #include "primitives.h"
+#include "words.h"
 
-/* The signed value of so many bits at a place of a byte. */
-static inline int32_t field(int32_t byte, int32_t bits, int32_t place)
+/* Two values of x times the lowest weights of 4 bits of each half. |each half| <= 2 * 128 * 15. */
+static inline uint32_t products_4(const int8_t *x, uint32_t halves)
 {
-    return (int32_t)((uint32_t)byte << (32 - bits - place)) >> (32 - bits);
+    return (uint32_t)x[0] * (halves & 0x000f000fu) + (uint32_t)x[1] * (halves >> 4 & 0x000f000fu);
 }
 
-/* Two rows of whole bytes, two values in each. |sum| <= 2 * bytes * 128 * 8 < 2^31. */
-static void dot2_s4(const int8_t *x, const int8_t *rows, int32_t step, int32_t bytes, int32_t *sum)
+/* Four values of x times the lowest weights of 2 bits of each half. |each half| <= 4 * 128 * 3. */
+static inline uint32_t products_2(const int8_t *x, uint32_t halves)
 {
-    const int8_t *r0 = rows, *r1 = r0 + step;
-    int32_t s0 = 0, s1 = 0;
-    for (const int8_t *end = x + 2 * bytes; x < end; x += 2) {
-        const int32_t b0 = *r0++, b1 = *r1++;
-        s0 += x[0] * field(b0, 4, 0);
-        s1 += x[0] * field(b1, 4, 0);
-        s0 += x[1] * field(b0, 4, 4);
-        s1 += x[1] * field(b1, 4, 4);
+    return (uint32_t)x[0] * (halves & 0x00030003u) + (uint32_t)x[1] * (halves >> 2 & 0x00030003u) +
+           (uint32_t)x[2] * (halves >> 4 & 0x00030003u) + (uint32_t)x[3] * (halves >> 6 & 0x00030003u);
+}
+
+/* Adds the halves, each of which is less than 2^15 in magnitude. */
+static inline void add_halves(uint32_t both, int32_t *s0, int32_t *s1)
+{
+    const int32_t low = (int32_t)(both << 16) >> 16;
+    *s0 += low;
+    *s1 += (int32_t)(both - (uint32_t)low) >> 16;
+}
+
+/* A byte of each of two rows. */
+static inline uint32_t bytes_at(const int8_t *row, int32_t step)
+{
+    return (uint32_t)(uint8_t)row[0] | (uint32_t)(uint8_t)row[step] << 16;
+}
+
+/* sum[0..2) = x times the weights in whole bytes of two rows, each weight + 8, and minus `excess`. */
+static void dot2_s4(const int8_t *x, const int8_t *row, int32_t step, int32_t bytes, int32_t excess, int32_t *sum)
+{
+    int32_t s0 = -excess, s1 = -excess;
+    for (const int8_t *end = row + (bytes & ~3); row != end; row += 4, x += 8) {
+        const uint32_t a = qmcu_word_at(row) ^ 0x88888888u, b = qmcu_word_at(row + step) ^ 0x88888888u;
+        const uint32_t first = (a & 0xffffu) | b << 16, last = a >> 16 | (b & 0xffff0000u);
+        uint32_t both = products_4(x, first) + products_4(x + 2, first >> 8);
+        both += products_4(x + 4, last) + products_4(x + 6, last >> 8);
+        add_halves(both, &s0, &s1);
+    }
+    for (bytes &= 3; bytes > 0; --bytes, ++row, x += 2) {
+        add_halves(products_4(x, bytes_at(row, step) ^ 0x00880088u), &s0, &s1);
     }
     sum[0] = s0;
     sum[1] = s1;
 }
 
-/* The same with four values in each byte. |sum| <= 4 * bytes * 128 * 2 < 2^31. */
-static void dot2_s2(const int8_t *x, const int8_t *rows, int32_t step, int32_t bytes, int32_t *sum)
+/* The same for weights of 2 bits, each weight + 2. */
+static void dot2_s2(const int8_t *x, const int8_t *row, int32_t step, int32_t bytes, int32_t excess, int32_t *sum)
 {
-    const int8_t *r0 = rows, *r1 = r0 + step;
-    int32_t s0 = 0, s1 = 0;
-    for (const int8_t *end = x + 4 * bytes; x < end; x += 4) {
-        const int32_t b0 = *r0++, b1 = *r1++;
-        s0 += x[0] * field(b0, 2, 0);
-        s1 += x[0] * field(b1, 2, 0);
-        s0 += x[1] * field(b0, 2, 2);
-        s1 += x[1] * field(b1, 2, 2);
-        s0 += x[2] * field(b0, 2, 4);
-        s1 += x[2] * field(b1, 2, 4);
-        s0 += x[3] * field(b0, 2, 6);
-        s1 += x[3] * field(b1, 2, 6);
+    int32_t s0 = -excess, s1 = -excess;
+    for (const int8_t *end = row + (bytes & ~3); row != end; row += 4, x += 16) {
+        const uint32_t a = qmcu_word_at(row) ^ 0xaaaaaaaau, b = qmcu_word_at(row + step) ^ 0xaaaaaaaau;
+        const uint32_t first = (a & 0xffffu) | b << 16, last = a >> 16 | (b & 0xffff0000u);
+        uint32_t both = products_2(x, first) + products_2(x + 4, first >> 8);
+        both += products_2(x + 8, last) + products_2(x + 12, last >> 8);
+        add_halves(both, &s0, &s1);
+    }
+    for (bytes &= 3; bytes > 0; --bytes, ++row, x += 4) {
+        add_halves(products_2(x, bytes_at(row, step) ^ 0x00aa00aau), &s0, &s1);
     }
     sum[0] = s0;
     sum[1] = s1;
+}
+
+/* sum[r] = x . whole bytes of row r, for `count` rows. */
+static void dots(const int8_t *x, const int8_t *row, int32_t step, int32_t bits, int32_t bytes, int32_t count,
+                 int32_t *sum)
+{
+    const int32_t excess = qmcu_sum_s8(x, bytes * 8 / bits) * (1 << (bits - 1));
+    int32_t alone[2];
+    for (; count > 0; count -= 2, row += 2 * step, sum += 2) {
+        const int32_t to_next = count == 1 ? 0 : step; /* a row that is left alone is its own partner */
+        int32_t *two = count == 1 ? alone : sum;
+        if (bits == 4) {
+            dot2_s4(x, row, to_next, bytes, excess, two);
+        } else {
+            dot2_s2(x, row, to_next, bytes, excess, two);
+        }
+        sum[0] = two[0];
+    }
 }
 
 /* x[0..k) . values [first, first + k) of a row, one by one. */
@@ -51,7 +92,8 @@ static int32_t dot(const int8_t *x, const int8_t *row, int32_t bits, int32_t fir
     int32_t sum = 0;
     for (int32_t i = 0; i < k; ++i) {
         const int32_t place = (first + i) * bits; /* in bits, < 2^31 */
-        sum += x[i] * field(row[place >> 3], bits, place & 7);
+        const uint32_t raised = (uint32_t)(uint8_t)row[place >> 3] << (32 - bits - (place & 7));
+        sum += x[i] * ((int32_t)raised >> (32 - bits));
     }
     return sum;
 }
@@ -59,24 +101,13 @@ static int32_t dot(const int8_t *x, const int8_t *row, int32_t bits, int32_t fir
 void qmcu_matvec_packed__ref(const int8_t *x, const int8_t *rows, int32_t step, int32_t bits, int32_t first, int32_t k,
                              int32_t count, int32_t *sum)
 {
-    const int32_t per_byte = 8 / bits;
-    const int32_t before = (per_byte - first % per_byte) % per_byte; /* up to a whole byte */
+    const int32_t per_byte = bits == 4 ? 2 : 4;
+    const int32_t before = -first & (per_byte - 1); /* up to a whole byte */
     const int32_t head = before < k ? before : k;
-    const int32_t bytes = (k - head) / per_byte, body = bytes * per_byte, tail = k - head - body;
-    int32_t r = 0;
-    for (; r + 2 <= count; r += 2) {
-        const int8_t *row = rows + (ptrdiff_t)r * step, *whole = row + (first + head) / per_byte;
-        if (bits == 4) {
-            dot2_s4(x + head, whole, step, bytes, sum + r);
-        } else {
-            dot2_s2(x + head, whole, step, bytes, sum + r);
-        }
-        for (int32_t i = 0; head + tail > 0 && i < 2; ++i, row += step) {
-            sum[r + i] += dot(x, row, bits, first, head);
-            sum[r + i] += dot(x + head + body, row, bits, first + head + body, tail);
-        }
-    }
-    if (r < count) {
-        sum[r] = dot(x, rows + (ptrdiff_t)r * step, bits, first, k);
+    const int32_t bytes = (k - head) / per_byte, end = head + bytes * per_byte;
+    const int8_t *whole = rows + (first + head) / per_byte;
+    dots(x + head, whole, step, bits, bytes, count, sum);
+    for (int32_t r = 0; r < count && (head > 0 || end < k); ++r, rows += step) {
+        sum[r] += dot(x, rows, bits, first, head) + dot(x + end, rows, bits, first + end, k - end);
     }
 }

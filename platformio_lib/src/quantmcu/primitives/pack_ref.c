@@ -1,41 +1,8 @@
 /* pack_ref.c: portable packing of values of 4 and 2 bits, low bits first.
  *
- * Four values at a time, each in a byte of a word while they are packed or unpacked; words lie in memory with their low
- * byte first on every core that is supported, and bytes are put together where the compiler tells of another order. */
-#include <string.h>
-
+ * Four values at a time, each in a byte of a word while they are packed or unpacked. */
 #include "primitives.h"
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#define IS_LITTLE_ENDIAN 0
-#else
-#define IS_LITTLE_ENDIAN 1
-#endif
-
-/* Four bytes in memory as a word, the first one lowest. */
-static inline uint32_t word_at(const int8_t *bytes)
-{
-    uint32_t word = 0;
-    if (IS_LITTLE_ENDIAN) {
-        memcpy(&word, bytes, sizeof word);
-        return word;
-    }
-    for (int32_t i = 0; i < 4; ++i) {
-        word |= (uint32_t)(uint8_t)bytes[i] << (8 * i);
-    }
-    return word;
-}
-
-static inline void put_word(uint32_t word, int8_t *bytes)
-{
-    if (IS_LITTLE_ENDIAN) {
-        memcpy(bytes, &word, sizeof word);
-        return;
-    }
-    for (int32_t i = 0; i < 4; ++i) {
-        bytes[i] = (int8_t)(uint8_t)(word >> (8 * i));
-    }
-}
+#include "words.h"
 
 /* The 16 or 8 lowest bits of `packed`, four values, spread into the bytes of a word. */
 static inline uint32_t spread(uint32_t packed, int32_t bits, int is_signed)
@@ -80,9 +47,9 @@ static inline void unpack_4(const int8_t *run, int32_t first, int32_t count, int
         --count;
     }
     for (; count >= 8; count -= 8, run += 4, out += 8) {
-        const uint32_t packed = word_at(run);
-        put_word(spread(packed & 0xffffu, 4, is_signed), out);
-        put_word(spread(packed >> 16, 4, is_signed), out + 4);
+        const uint32_t packed = qmcu_word_at(run);
+        qmcu_put_word(spread(packed & 0xffffu, 4, is_signed), out);
+        qmcu_put_word(spread(packed >> 16, 4, is_signed), out + 4);
     }
     for (; count >= 2; count -= 2, ++run) {
         *out++ = field(*run, 4, 0, is_signed);
@@ -102,7 +69,7 @@ static inline void unpack_2(const int8_t *run, int32_t first, int32_t count, int
         run += place == 6;
     }
     for (; count >= 4; count -= 4, ++run, out += 4) {
-        put_word(spread((uint8_t)*run, 2, is_signed), out);
+        qmcu_put_word(spread((uint8_t)*run, 2, is_signed), out);
     }
     for (; count > 0; --count, place += 2) {
         *out++ = field(*run, 2, place, is_signed);
@@ -142,7 +109,7 @@ static inline void pack_4(const int8_t *values, int32_t count, int8_t *run, int3
         --count;
     }
     for (; count >= 8; count -= 8, values += 8, run += 4) {
-        put_word((gather(word_at(values), 4) & 0xffffu) | gather(word_at(values + 4), 4) << 16, run);
+        qmcu_put_word((gather(qmcu_word_at(values), 4) & 0xffffu) | gather(qmcu_word_at(values + 4), 4) << 16, run);
     }
     for (; count >= 2; count -= 2, values += 2) {
         *run++ = (int8_t)(values[0] | values[1] * 16);
@@ -161,7 +128,7 @@ static inline void pack_2(const int8_t *values, int32_t count, int8_t *run, int3
         run += place == 6;
     }
     for (; count >= 4; count -= 4, values += 4) {
-        *run++ = (int8_t)(uint8_t)gather(word_at(values), 2);
+        *run++ = (int8_t)(uint8_t)gather(qmcu_word_at(values), 2);
     }
     for (; count > 0; --count, place += 2) {
         put_field(*values++, place, run);
