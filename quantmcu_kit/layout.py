@@ -11,6 +11,7 @@ from quantmcu_kit import memory, patch, quantize
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.emit.footprint import PACKED_STACK_BYTES, STACK_BYTES
 from quantmcu_kit.emit.latency import has_cycles, patch_costs
+from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import Calibration, MemoryPlan, PrecisionPlan, TensorStats
@@ -66,8 +67,20 @@ def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = Tr
 
 
 def laid_out_again(layout: Layout, graph: Graph, branches: Branches | None, board: Board, options: Options) -> Layout:
-    """The same patches with memory for other widths: for the widest of the patches' classes."""
+    """The same patches with memory for other widths: for the widest of the patches' classes.
+
+    Raises:
+        QmkitError: ``ram-budget``: it exceeds what the user allows.
+    """
     plan = _memory(graph, layout.schedule, board, arena_limit(board, options), branches)
+    if options.ram is not None and plan.arena_bytes > options.ram:
+        raise QmkitError(
+            "ram-budget",
+            f"the arena takes {plan.arena_bytes:,} bytes, and {options.ram:,} are allowed",
+            why="packed layers need scratch that those of 8 bits do not, and classes the tiles of the widest",
+            hint=f"--ram {plan.arena_bytes}, more and smaller --patches, or --vdpc off",
+            exit_code=EXIT_FAILED,
+        )
     return dataclasses.replace(layout, memory=plan)
 
 

@@ -12,13 +12,13 @@ from quantmcu_kit import emit, precision, quantize, search
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.calibrate import Progress
 from quantmcu_kit.emit.footprint import estimate_footprint
-from quantmcu_kit.emit.latency import patch_costs
+from quantmcu_kit.emit.latency import estimate_latency, patch_costs
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
-from quantmcu_kit.ir.branches import settled
+from quantmcu_kit.ir.branches import may_have_classes, settled
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
-from quantmcu_kit.ir.schedule import HaloMode
+from quantmcu_kit.ir.schedule import HaloMode, Schedule, Stage
 from quantmcu_kit.layout import Layout, arena_limit, core_of, laid_out_again, lay_out, nominal_graph
 from quantmcu_kit.ops.interpret import scratch_bytes
 from quantmcu_kit.ops.table import TABLE
@@ -62,27 +62,41 @@ def frame_of(graph: Graph, board: Board, options: Options) -> Frame:
     options = _with_halos(options)
     nominal = nominal_graph(graph)
     layout = lay_out(nominal, board, options, must_fit=False)
-    if options.vdpc in ("static", "dynamic") and not layout.schedule.is_patched:
-        raise _nothing_to_classify(options)
+    if options.vdpc in ("static", "dynamic") and not any(map(_may_have_classes, layout.schedule.stages)):
+        raise _nothing_to_classify(options, layout.schedule)
     settings = _settings(options)
     frame = Frame(
         options,
         layout,
         settings,
-        _budgets(graph, layout, board, options),
+        _budgets(graph, nominal, layout, board, options),
         cycle_model(graph, board, options) if options.cost == "cycles" or options.latency is not None else None,
         _flash_beside_weights(nominal, layout, board) + _flash_of_classes(nominal, layout, options),
         {node.name: scratch_bytes(nominal, node) for node in nominal.nodes},
     )
+    try:
+        _check(graph, frame)
+    except QmkitError:
+        if not options.force:
+            raise
+        return dataclasses.replace(frame, budgets=_without_board(frame.budgets, options))
+    return frame
+
+
+def _check(graph: Graph, frame: Frame) -> None:
     precision.check_budgets(
         graph,
-        layout.schedule,
-        settings,
+        frame.layout.schedule,
+        frame.settings,
         frame.budgets,
         fixed_flash_bytes=frame.fixed_flash_bytes,
         fixed_bytes=frame.fixed_bytes,
     )
-    return frame
+
+
+def _without_board(budgets: search.Budgets, options: Options) -> search.Budgets:
+    """What the user says: a library that does not fit the board is wanted all the same."""
+    return dataclasses.replace(budgets, ram_bytes=options.ram, flash_bytes=options.flash)
 
 
 def find_mix(
@@ -135,20 +149,32 @@ def _planned_again(graph: Graph, mix: Mix, board: Board, options: Options) -> tu
 
 
 def _with_halos(options: Options) -> Options:
-    """Patches have classes where they recompute their halos: each computes what it reads in its own class."""
+    """Patches that have classes recompute their halos, each in its own class, unless rows are to be kept."""
     if options.vdpc not in ("static", "dynamic"):
         return options
-    if options.halo not in (None, HaloMode.RECOMPUTE.value):
+    halo = HaloMode(options.halo or HaloMode.RECOMPUTE.value)
+    if halo.keeps_columns:
         raise QmkitError(
             "bad-option",
-            f"--vdpc {options.vdpc} is not possible with --halo {options.halo}",
-            why="what one patch keeps for another would have the first one's widths",
-            hint="--halo recompute, or --vdpc off",
+            f"--vdpc {options.vdpc} is not possible with --halo {halo.value}",
+            why="columns that one patch keeps for another stay in the tile, which would have two widths",
+            hint="--halo recompute or reuse-rows, or --vdpc off",
         )
-    return dataclasses.replace(options, halo=HaloMode.RECOMPUTE.value)
+    return dataclasses.replace(options, halo=halo.value)
 
 
-def _nothing_to_classify(options: Options) -> QmkitError:
+def _may_have_classes(stage: Stage) -> bool:
+    return stage.patches is not None and may_have_classes(stage.patches)
+
+
+def _nothing_to_classify(options: Options, schedule: Schedule) -> QmkitError:
+    if schedule.is_patched:
+        return QmkitError(
+            "bad-patches",
+            f"--vdpc {options.vdpc} needs several patches in a row",
+            why="with one, the rows that are kept stay in the tile, which would have two widths",
+            hint="--patches 4x4, --halo recompute, or --vdpc off",
+        )
     return QmkitError(
         "bad-patches",
         f"--vdpc {options.vdpc} has no patches to classify",
@@ -172,15 +198,32 @@ def _settings(options: Options) -> precision.Settings:
     )
 
 
-def _budgets(graph: Graph, layout: Layout, board: Board, options: Options) -> search.Budgets:
-    """What the user says; else what the board leaves, unless the user wants a library that does not fit it."""
-    _, int8 = precision.count_bitops(graph, layout.schedule, PrecisionPlan())
+def _budgets(graph: Graph, int8: Graph, layout: Layout, board: Board, options: Options) -> search.Budgets:
+    """What the user says; else what the board leaves. Maps may go to external RAM, where there is some."""
+    _, bitops = precision.count_bitops(graph, layout.schedule, PrecisionPlan())
+    millisecond = board.clock_mhz * 1000
     return search.Budgets(
-        ram_bytes=None if options.force and options.ram is None else arena_limit(board, options),
-        flash_bytes=None if options.force and options.flash is None else options.flash or board.free_flash_bytes,
-        bitops=None if options.bitops is None else options.bitops * int8,
-        cycles=None if options.latency is None else options.latency * board.clock_mhz * 1000,
+        ram_bytes=options.ram if board.psram_bytes else arena_limit(board, options),
+        flash_bytes=board.free_flash_bytes if options.flash is None else options.flash,
+        bitops=None if options.bitops is None else options.bitops * bitops,
+        cycles=None
+        if options.latency is None
+        else _cycles_of_nodes(int8, layout, board, options.latency * millisecond),
+        units={"bitops": (bitops, "of the BitOPs at 8 bits"), "cycles": (millisecond, "milliseconds of the layers")},
     )
+
+
+def _cycles_of_nodes(int8: Graph, layout: Layout, board: Board, cycles: float) -> float:
+    """What a number of cycles leaves for nodes, beside what patches and the network take around them."""
+    latency = estimate_latency(int8, board, layout.schedule, layout.memory)
+    if latency is None:
+        raise QmkitError(
+            "no-cycle-model",
+            f"--latency is not possible for {board.id}",
+            why=f"there is no cycle model of its processor, {board.cpu}",
+            hint="--bitops, and no --latency",
+        )
+    return max(1.0, cycles - (latency.cycles - sum(latency.layers)))
 
 
 def _flash_beside_weights(int8: Graph, layout: Layout, board: Board) -> int:

@@ -86,12 +86,12 @@ class Options:
     )
     vdpc: str = _option(
         "auto",
-        "Patches that stay at 8 bits: static (by position), dynamic (by what each picture holds), off, or auto (where "
-        "it lowers the predicted loss at equal cost).",
+        "Classes of patches with bits of their own: static (by position), dynamic (by what each picture holds), off, "
+        "or auto (where they lower the measured loss at equal cost).",
     )
     vdpc_rule: str = _option(
         "error",
-        "What makes a patch one that stays at 8 bits: error (measured harm) or gaussian (outliers, the paper's).",
+        "What makes a patch an outlier: error (measured harm), or gaussian (a value that is one, the paper's).",
     )
     phi: float = _option(0.95, "With --vdpc-rule gaussian: share of a Gaussian's mass that is no outlier.")
     map_widths: str = _option("8,4", "Bits that feature maps may have.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from quantmcu_kit.calibrate import Dataset, Progress
 from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
 from quantmcu_kit.emit.latency import Latency, estimate_latency
 from quantmcu_kit.emit.names import library_name
-from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.contract import Golden, Preprocess
@@ -162,7 +163,9 @@ def build(model: Model, options: Options, progress: Progress = _silent) -> Build
     progress("emit", 1, 1)
     manifest = manifests.from_json(files[manifests.PATH])
     latency = estimate_latency(quantized.graph, board, layout.schedule, layout.memory, branches)
-    return Build(board, quantized, layout, manifest, estimate_footprint(manifest), latency, files)
+    footprint = estimate_footprint(manifest)
+    _check_limits(footprint, latency, options)
+    return Build(board, quantized, layout, manifest, footprint, latency, files)
 
 
 def quantize_model(model: Model, options: Options, progress: Progress = _silent) -> Quantized:
@@ -185,6 +188,26 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
     goldens = _goldens(Interpreter(graph, integer=True), graph, dataset, preprocess)
     names, complaint = _class_names(graph, dataset)
     return Quantized(graph, preprocess, names, goldens, (*warnings, *complaint), calibration)
+
+
+def _check_limits(footprint: Footprint, latency: Latency | None, options: Options) -> None:
+    """Raise ``flash-budget`` or ``latency-budget`` where a library exceeds what the user allows."""
+    if options.flash is not None and footprint.flash_bytes > options.flash:
+        raise QmkitError(
+            "flash-budget",
+            f"the library takes about {footprint.flash_bytes:,} bytes of flash, and {options.flash:,} are allowed",
+            why=f"weights and tables take {footprint.weights_bytes:,}, code about {footprint.code_bytes:,}",
+            hint=f"--flash {footprint.flash_bytes}, or --bits auto",
+            exit_code=EXIT_FAILED,
+        )
+    if options.latency is not None and latency is not None and latency.milliseconds > options.latency:
+        raise QmkitError(
+            "latency-budget",
+            f"the network takes about {latency.milliseconds:,.2f} ms, and {options.latency:,g} are allowed",
+            why="bits are chosen by the time of layers; patches, scans and the slowest class of patches take more",
+            hint=f"--latency {math.ceil(latency.milliseconds)}, or fewer patches",
+            exit_code=EXIT_FAILED,
+        )
 
 
 def _frame(model: Model, board: Board, options: Options) -> Frame | None:

@@ -91,7 +91,10 @@ def mix_lines(result: Build) -> Iterator[tuple[str, str]]:
     if isinstance(mix.branches.rule, StaticClasses):
         yield from zip(("patches", *[""] * _MOST_LINES), grid_lines(mix.branches.rule.names), strict=False)
     else:
-        yield "patches", f"each picture decides; {100 * chosen.outlier_share:.0f} % of the patches were outliers in calibration"
+        yield (
+            "patches",
+            f"each picture decides; {100 * chosen.outlier_share:.0f} % of the patches were outliers in calibration",
+        )
 
 
 def grid_lines(names: Sequence[Sequence[str]]) -> list[str]:

@@ -23,6 +23,7 @@ else:
 
 _SEGMENT_BYTES, _MAP_BYTES, _SPAN_BYTES = 20, 20, 6  # of the structs in core/patch.h, with 32-bit pointers
 _SCAN_BYTES, _SCORE_BYTES = 8, 2  # of core/scan.h
+_EXCHANGE_BYTES = 12  # of branches/exchange.h
 STACK_BYTES = 1024  # deepest chain run -> segment -> kernel -> primitive with its block of accumulators, rounded up
 PACKED_STACK_BYTES = 1280  # the same where kernels have blocks of unpacked values too
 
@@ -121,9 +122,12 @@ def _segment_code(manifest: Manifest, segment: SegmentEntry) -> int:
 
 def _class_code(layers: Sequence[LayerEntry], segment: SegmentEntry) -> int:
     """What branch classes add: parameters of their own in each layer, and their choice."""
-    if segment.classes is None:
+    classes = segment.classes
+    if classes is None:
         return 0
     sizes = _sizes()
     parameters = [sizes["parameters"][kernel] for layer in layers for kernel in layer.kernels]
-    others = len(segment.classes.names) - 1
-    return others * sum(parameters) + sizes["segments"]["per_classed_call"] * len(parameters)
+    others = len(classes.names) - 1
+    exchanged = sum(bool(layer.class_bits) for layer in layers) if segment.halo.keeps_rows else 0
+    exchanges = exchanged * (len(classes.names) * _EXCHANGE_BYTES + sizes["segments"]["per_classed_call"])
+    return others * sum(parameters) + sizes["segments"]["per_classed_call"] * len(parameters) + exchanges

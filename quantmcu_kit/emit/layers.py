@@ -12,6 +12,7 @@ import numpy as np
 
 from quantmcu_kit.emit.classes import CHOICE, PatchClasses, patch_classes
 from quantmcu_kit.emit.constants import Constant, ConstantPool
+from quantmcu_kit.emit.exchange import define_exchange
 from quantmcu_kit.emit.names import comment
 from quantmcu_kit.emit.structs import define_struct
 from quantmcu_kit.ir.branches import Branches
@@ -77,6 +78,8 @@ class Layer:
         calls: kernel calls in order; none for a view, and for what was written where it belongs.
         output_offset, output_bytes: where the result, or its tile, lies in the arena, and bytes of the whole result.
         scratch_offset: where its scratch lies, None where it needs none.
+        exchange: the definition of x<index> in C: how patches of each class save rows of the output, and take them
+            back; None where they copy them.
     """
 
     index: int
@@ -90,6 +93,7 @@ class Layer:
     output_offset: int
     output_bytes: int
     scratch_offset: int | None
+    exchange: str | None = None
 
     @property
     def weights_bytes(self) -> int:
@@ -146,6 +150,9 @@ def _layer(
     for position, alike in enumerate(zip(*kernel_calls, strict=True)):
         label = f"{index:02d}" if len(kernel_calls[0]) == 1 else f"{index:02d}_{position}"
         calls.append(_call(graph, pool, node, alike, label, classes))
+    exchange = None
+    if classes and (entry := stage.patches.by_tensor.get(node.output)) and entry.kept_rows:
+        exchange = define_exchange(node.output, index, pool, classes)
     return Layer(
         index=index,
         node=node,
@@ -158,6 +165,7 @@ def _layer(
         output_offset=memory.offsets.get(node.output, 0),
         output_bytes=graph.tensors[node.output].bytes,
         scratch_offset=memory.scratch.get(node.name),
+        exchange=exchange,
     )
 
 

@@ -92,12 +92,18 @@ def _mentioned(text: str, inline_calls: Mapping[str, set[str]]) -> set[str]:
 
 
 def needed_files(
-    kernels: Iterable[str], *, has_patches: bool = False, has_scans: bool = False, has_packed: bool = False
+    kernels: Iterable[str],
+    *,
+    has_patches: bool = False,
+    has_scans: bool = False,
+    has_exchanges: bool = False,
+    has_packed: bool = False,
 ) -> dict[str, str]:
     """Runtime files for these kernels by path under ``src``: their sources, what these call, and every header read.
 
-    With ``has_patches``, those of segments too, and with ``has_scans`` of patches that are told apart by their pixels;
-    with ``has_packed``, what reads and writes values of 4 and 2 bits.
+    With ``has_patches``, those of segments too, with ``has_scans`` of patches that are told apart by their pixels, and
+    with ``has_exchanges`` of classes that keep rows for one another; with ``has_packed``, what reads and writes values
+    of 4 and 2 bits.
 
     A source is needed when a needed source, or an inline function that it calls, mentions a function that it defines:
     ``qmcu_foo`` is defined by the file with ``qmcu_foo`` or, for a primitive, ``qmcu_foo__ref``.
@@ -112,6 +118,8 @@ def needed_files(
         pending.append(f"{RUNTIME}/core/patch.c")
     if has_scans:
         pending.append(f"{RUNTIME}/core/scan.c")
+    if has_exchanges:
+        pending.append(f"{RUNTIME}/branches/exchange.c")
     needed: set[str] = {CONFIG, NAMESPACE} if pending else set()
     while pending:
         path = pending.pop()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from quantmcu_kit.emit.work import Work, copies, each, fills, places, total_of
+from quantmcu_kit.emit.work import CHANNEL_BLOCK, Work, copies, each, fills, places, total_of
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import MemoryPlan
 from quantmcu_kit.ir.schedule import PatchedMap, Patches, Schedule, Stage
+from quantmcu_kit.ops.carry import requantization
 from quantmcu_kit.ops.interpret import sum_bytes
+from quantmcu_kit.ops.kept_rows import saved_columns
 from quantmcu_kit.ops.spec import KernelCall
 
 _START = np.zeros(1, np.int64)  # of a block in the arena
@@ -111,6 +113,37 @@ def kept_work(graph: Graph, patches: Patches, entry: PatchedMap) -> Work:
         work += _kept_rows(graph, entry, back, span.start - span.first, (span.start, span.end))
         work += _kept_rows(graph, entry, away, 0, (span.first, min(end, span.end)))
     return work
+
+
+def exchange_work(
+    graph: Graph, common: Graph, entry: PatchedMap, chosen: np.ndarray | None = None
+) -> Mapping[str, Work]:
+    """What patches of a class do to turn rows of a map into the common graph's values and back, by the kernel whose
+    loops are like it; nothing where both are alike.
+
+    Args:
+        graph: the network as patches of the class compute it.
+        chosen: bool [row steps, column steps]: these patches alone.
+    """
+    own, kept = graph.tensors[entry.tensor], common.tensors[entry.tensor]
+    if not entry.kept_rows or requantization(own, kept).table is None:
+        return {}
+    above = [max(0, span.start - span.first) for span in entry.rows]
+    firsts = [*(span.first for span in entry.rows[1:]), entry.rows[-1].end]
+    saved = [max(0, span.end - max(first, span.start)) for span, first in zip(entry.rows, firsts, strict=True)]
+    taken = np.outer(above, [span.fresh for span in entry.columns])
+    given = np.outer(saved, [end - start for start, end in saved_columns(entry.columns)])
+    is_chosen = np.ones(taken.shape, bool) if chosen is None else chosen
+    pixels = [int(moved[is_chosen].sum()) for moved in (taken, given)]
+    channels = own.shape[3]
+    is_dense = all(tensor.pixel_bytes * 8 == channels * tensor.dtype.bits for tensor in (own, kept))
+    together = np.mean([span.fresh for span in entry.columns]) if is_dense else 1
+    work: Counter[str] = Counter()
+    for count, source, target in zip(pixels, (kept, own), (own, kept), strict=True):
+        work["packed"] += count * channels * target.dtype.is_packed
+        work["unpacked"] += count * channels * source.dtype.is_packed
+        work["blocks"] += -(-count * channels // CHANNEL_BLOCK)
+    return {"lookup": {"part_runs": sum(pixels) / together, "outputs": sum(pixels) * channels}, "reshape": work}
 
 
 def _kept_rows(

@@ -234,7 +234,7 @@ class Segment:
         yield "}"
         for entry in self.patches.maps:
             if entry.last_node == layer.index and entry.kept_rows:
-                yield f"qmcu_leave(&patch, {self._positions[entry.tensor]});"
+                yield self._moved(entry.tensor, "leave", "give")
 
     def _part_lines(self, layer: Layer) -> Iterator[str]:
         """What computes the new part of a layer's output."""
@@ -252,7 +252,19 @@ class Segment:
 
     def _enter(self, tensor: str) -> tuple[str, ...]:
         is_moved = moves(self.patches, self.patches.by_tensor[tensor])
-        return (f"qmcu_enter(&patch, {self._positions[tensor]});",) if is_moved else ()
+        return (self._moved(tensor, "enter", "take"),) if is_moved else ()
+
+    def _moved(self, tensor: str, alike: str, between_classes: str) -> str:
+        """What moves rows of a map to where they are kept, or back: one function, or another where classes differ."""
+        position = self._positions[tensor]
+        if tensor in self._exchanged:
+            return f"qmcu_{between_classes}(&patch, {position}, x{self._exchanged[tensor]:02d} + {CHOICE});"
+        return f"qmcu_{alike}(&patch, {position});"
+
+    @cached_property
+    def _exchanged(self) -> dict[str, int]:
+        """The maps whose kept rows are of another class than some patches, with the index of their layer."""
+        return {layer.node.output: layer.index for layer in self.layers if layer.exchange}
 
     def _operand_lines(self, call: Call, output: str) -> Iterator[str]:
         """What sets ``part`` up for a call: from its first map, then the other operands."""

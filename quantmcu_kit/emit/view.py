@@ -105,6 +105,11 @@ class Library:
         return any(segment.classes and segment.classes.is_scanned for segment in self.segments)
 
     @property
+    def exchanges_rows(self) -> bool:
+        """Whether patches of one branch class keep rows for those of another."""
+        return any(layer.exchange for layer in self.layers)
+
+    @property
     def pulls_input(self) -> bool:
         """Whether the input is not in the arena."""
         return self.schedule.pulls_input
@@ -144,6 +149,7 @@ class Library:
             self.kernels,
             has_patches=bool(self.segments),
             has_scans=self.scans_patches,
+            has_exchanges=self.exchanges_rows,
             has_packed=self.has_packed,
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 from quantmcu_kit.ir.check import InvariantError
 from quantmcu_kit.ir.graph import Graph, Tensor
 from quantmcu_kit.ir.plans import MIXED, OUTLIER
-from quantmcu_kit.ir.schedule import HaloMode, Patches, Schedule, Stage
+from quantmcu_kit.ir.schedule import Patches, Schedule, Stage
 from quantmcu_kit.ir.types import DType
 
 MOST_SCORE = (1 << 16) - 1  # of a value
@@ -48,7 +48,7 @@ class StaticClasses:
 
 @dataclass(frozen=True, eq=False)
 class Branches:
-    """A patched stage whose patches are of several classes. Halos are computed in the patch's own class.
+    """A patched stage whose patches are of several classes.
 
     Attributes:
         stage: its index in the schedule.
@@ -86,12 +86,18 @@ def inner_maps(patches: Patches) -> frozenset[str]:
     return frozenset(entry.tensor for entry in patches.maps) - {patches.input, patches.maps[-1].tensor}
 
 
+def may_have_classes(patches: Patches) -> bool:
+    """Whether nothing stays within tiles from patch to patch."""
+    is_ring = patches.mode.keeps_rows and patches.column_steps == 1
+    return not patches.mode.keeps_columns and not is_ring
+
+
 def check_branches(branches: Branches, schedule: Schedule) -> Branches:
     """Return ``branches`` if they fit the schedule and one another, else raise :class:`~ir.check.InvariantError`."""
     is_stage = 0 <= branches.stage < len(schedule.stages)
     stage = schedule.stages[branches.stage] if is_stage else None
     _require(stage is not None and stage.patches is not None, f"stage {branches.stage} does not run in patches")
-    _require(stage.patches.mode is HaloMode.RECOMPUTE, "patches of several classes recompute their halos")
+    _require(may_have_classes(stage.patches), "patches of several classes keep nothing within their tiles")
     _require(bool(branches.graphs), "there is no branch class")
     for branch_class, graph in branches.graphs.items():
         _check_alike(branches.common, graph, stage, branch_class)

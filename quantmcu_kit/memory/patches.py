@@ -27,8 +27,9 @@ def patched_lifetimes(graphs: Sequence[Graph], stage: Stage) -> tuple[Lifetime, 
     """The blocks of a stage. Step i is the execution of node i in all patches.
 
     Args:
-        graphs: the network as patches of each branch class compute it: a tile, and scratch, is as large as the class
-            wants it that needs most, for all of them may be of that class.
+        graphs: the network as patches of each branch class compute it, the common one first: a tile, and
+            scratch, is as large as the class wants it that needs most, for all of them may be of that class. Kept rows
+            are of the common one.
     """
     return tuple(_blocks(graphs, stage, stage.patches))
 
@@ -46,7 +47,8 @@ def _blocks(graphs: Sequence[Graph], stage: Stage, patches: Patches) -> Iterator
         life = (first, last) if entry.stays else (entry.first_node, entry.last_node)
         yield Lifetime(entry.tensor, tile, *life)
         if entry.kept_rows:
-            row_bytes = common.tensors[entry.tensor].shape[2] * pixel_bytes
+            tensor = common.tensors[entry.tensor]  # the type of kept rows, whoever keeps them
+            row_bytes = tensor.shape[2] * tensor.pixel_bytes
             yield Lifetime(kept_of(entry.tensor), entry.kept_rows * row_bytes, first, last)
     if patches.accumulates:
         yield Lifetime(SUMS, sum_bytes(common, common.nodes[last]), first, last)

@@ -1,7 +1,8 @@
 """Run an integer graph of which one stage's patches are of several branch classes, exactly.
 
-A patch of such a stage recomputes its halo in its own class. So what it computes is that part of the whole map which
-its class's graph computes: the stage runs once per class, and each patch takes its part of the map that is cut.
+Where patches recompute their halos, each does so in its own class. So what it computes is that part of the whole map
+which its class's graph computes: the stage runs once per class, and each patch takes its part of the map that is cut.
+Where rows are kept, that holds row of patches by row of patches: see ``ops.kept_rows``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from quantmcu_kit.ir.graph import Graph, Port
 from quantmcu_kit.ir.plans import MIXED, OUTLIER
 from quantmcu_kit.ir.schedule import Patches, Schedule, Span
 from quantmcu_kit.ops.interpret import Interpreter
+from quantmcu_kit.ops.kept_rows import KeptRows
 
 
 def scanned_outliers(scan: Scan, maps: np.ndarray, patches: Patches) -> np.ndarray:
@@ -68,10 +70,15 @@ class BranchInterpreter:
         self._before = Interpreter(before, integer=True, keep_all=keep_all)
         self._stage = {
             name: Interpreter(
-                each.replace(nodes=each.nodes[stage.start : end], inputs=ends[:1], outputs=ends[1:]), integer=True
+                each.replace(nodes=each.nodes[stage.start : end], inputs=ends[:1], outputs=ends[1:]),
+                integer=True,
+                keep_all=keep_all,
             )
             for name, each in branches.graphs.items()
         }
+        self._kept_rows = None
+        if stage.patches.mode.keeps_rows:
+            self._kept_rows = KeptRows(branches, stage.patches, graph.nodes[stage.start : end])
         after = graph.replace(nodes=graph.nodes[end:], inputs=ends[1:])
         self._after = Interpreter(after, integer=True, keep_all=keep_all)
 
@@ -86,15 +93,26 @@ class BranchInterpreter:
         class_of_patch = self._class_of_patch(source)
         row, column = _step_of(self._cut.rows)[:, None], _step_of(self._cut.columns)
         result = np.empty((len(source), *self._cut_tensor.shape[1:]), self._cut_tensor.dtype.numpy)
-        for name, interpreter in self._stage.items():
-            is_of_class = class_of_patch == name
-            pictures = np.flatnonzero(is_of_class.any(axis=(1, 2)))
-            if len(pictures):
-                values = interpreter.run({self._source: source[pictures]})[self._cut.tensor]
-                is_owner = is_of_class[:, row, column]
-                result[is_owner] = values[is_owner[pictures]]
+        for name, maps in self._maps_of_classes(source, class_of_patch).items():
+            is_owner = (class_of_patch == name)[:, row, column]
+            result[is_owner] = maps[self._cut.tensor][is_owner]
         after = self._after.run({self._cut.tensor: result})
         return {**before, **after} if self._keep_all else after
+
+    def class_maps(self, inputs: Mapping[str, np.ndarray]) -> tuple[Mapping[str, np.ndarray], ...]:
+        """The maps of the stage as patches of each class compute them, in the order of ``Branches.names``; without
+        ``keep_all``, the one that is cut."""
+        source = self._before.run(inputs)[self._source]
+        maps = self._maps_of_classes(source, self._class_of_patch(source))
+        return tuple(maps[name] for name in self._names)
+
+    def _maps_of_classes(
+        self, source: np.ndarray, class_of_patch: np.ndarray
+    ) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """:meth:`class_maps` by name of the class."""
+        if self._kept_rows:
+            return self._kept_rows.run(source, class_of_patch)
+        return {name: interpreter.run({self._source: source}) for name, interpreter in self._stage.items()}
 
     def classes(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """bool [n, row steps, column steps]: which patches are of class ``OUTLIER``."""

@@ -44,7 +44,13 @@ def carry(x: Tensor, output: Tensor) -> Carry:
     8-bit values stay as they are on the way to 8 bits: TFLite's kernels take both quantizations to be the same.
     """
     both = x.dtype, output.dtype
-    if both == (DType.I8, DType.I8) or (x.dtype is output.dtype and x.quant.same_as(output.quant)):
+    return Carry(*both, None) if both == (DType.I8, DType.I8) else requantization(x, output)
+
+
+def requantization(x: Tensor, output: Tensor) -> Carry:
+    """The same for values of any width, those of 8 bits included."""
+    both = x.dtype, output.dtype
+    if x.dtype is output.dtype and x.quant.same_as(output.quant):
         return Carry(*both, None)
     ratio = float(x.quant.s) / float(output.quant.s)
     return Carry(*both, requantize_table(x, output, ratio, output.dtype.low, output.dtype.high))

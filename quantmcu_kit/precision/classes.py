@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantmcu_kit.ir.branches import MOST_SCORE, Scan, StaticClasses, inner_maps
+from quantmcu_kit.ir.branches import MOST_SCORE, Scan, StaticClasses, inner_maps, may_have_classes
 from quantmcu_kit.ir.plans import MIXED, OUTLIER, Calibration
-from quantmcu_kit.ir.schedule import HaloMode, Patches, Schedule
+from quantmcu_kit.ir.schedule import Patches, Schedule
 from quantmcu_kit.ops.branches import scanned_outliers
 from quantmcu_kit.precision.owners import Owners
 from quantmcu_kit.precision.sensitivity import FEW_PICTURES, Sensitivity
@@ -50,10 +50,10 @@ class Candidate:
 
 
 def stage_of_classes(schedule: Schedule) -> int | None:
-    """The stage whose patches may have classes: the first that recomputes its halos and has maps within."""
+    """The stage whose patches may have classes: the first that keeps nothing within tiles and has maps inside."""
     for index, stage in enumerate(schedule.stages):
         patches = stage.patches
-        if patches is not None and patches.mode is HaloMode.RECOMPUTE and inner_maps(patches):
+        if patches is not None and may_have_classes(patches) and inner_maps(patches):
             return index
     return None
 
@@ -66,7 +66,7 @@ def candidate(
     ``auto`` takes what a rule is apt for: harm depends on the place, and hardly on the picture's values.
 
     Returns:
-        None where nothing runs in patches that recompute their halos, and where all patches are of one class.
+        None where nothing runs in patches that may have classes, and where all patches are of one class.
     """
     index = stage_of_classes(schedule)
     if index is None:

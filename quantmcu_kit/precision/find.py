@@ -140,14 +140,15 @@ def find_precision(
     limits = _Limits(budgets or search.Budgets(), cycles, fixed_flash_bytes, fixed_bytes or {})
     finder = _Finder(graph, calibration, schedule, sensitivity, settings, quantize_settings, progress)
     found: list[_Found] = []
+    has_again = False
     if settings.vdpc in ("off", "auto"):
         found.append(finder.attempt(None, limits))
     if settings.vdpc == "auto":
         is_bounded, limits = limits.bounds_cost, limits.at_cost_of(found[0], settings)
-        if not is_bounded and settings.trade_off is None:  # the least loss at the cost that λ led to
-            found.append(finder.attempt(None, limits))
+        has_again = not is_bounded and settings.trade_off is None  # the least loss at the cost that λ led to
     classes = None if settings.vdpc == "off" else candidate(schedule, calibration, sensitivity, settings)
     try:
+        found += [finder.attempt(None, limits)] if has_again else []
         found += [finder.attempt(classes, limits)] if classes or not found else []
     except QmkitError as error:  # outliers stay at 8 bits: what is left may not be enough for the budgets
         if not found or error.code != "infeasible-budget":

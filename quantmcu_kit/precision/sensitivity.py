@@ -162,7 +162,8 @@ class Sensitivity:
         if self._yardstick.is_class_vector:
             return 1.0  # nat
         outputs = np.concatenate([batch.reference for batch in self._batches])
-        return max(float(outputs.var(axis=0).mean()), _LEAST_VARIANCE)
+        over_pictures = float(outputs.var(axis=0).mean())
+        return max(over_pictures or float(outputs.var()), _LEAST_VARIANCE)  # of one picture, over its outputs
 
     def _narrow_steps(self, bits: int) -> dict[str, _Step]:
         """Every weighted node with narrow weights, by name. They are quantized one by one, whatever the others."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
-from quantmcu_kit.search.problem import Problem, bitops
+from quantmcu_kit.search.problem import Budgets, Problem, bitops
 
 _FLAGS = {"ram_bytes": "--ram", "flash_bytes": "--flash", "bitops": "--bitops", "cycles": "--latency"}
-_NAMES = {"ram_bytes": "bytes of RAM", "flash_bytes": "bytes of flash", "bitops": "BitOPs", "cycles": "cycles"}
+_UNITS = {"ram_bytes": "bytes of RAM", "flash_bytes": "bytes of flash", "bitops": "BitOPs", "cycles": "cycles"}
+_LARGE = 1000
+_ROUNDING = 1e-9  # of floating-point numbers that are whole in truth
 
 
 def check_possible(problem: Problem) -> None:
@@ -22,34 +26,43 @@ def check_possible(problem: Problem) -> None:
         worst = max(problem.neighbours, key=lambda together: together.bytes(narrowest))
         least = worst.bytes(narrowest)
         if least > budgets.ram_bytes:
-            raise too_tight("ram_bytes", budgets.ram_bytes, least, where=worst.place)
+            raise too_tight(budgets, "ram_bytes", least, where=worst.place)
     if budgets.flash_bytes is not None and (least := problem.flash_bytes(narrowest)) > budgets.flash_bytes:
-        raise too_tight("flash_bytes", budgets.flash_bytes, least)
+        raise too_tight(budgets, "flash_bytes", least)
     if budgets.bitops is not None and (least := problem.total(bitops, narrowest)) > budgets.bitops:
-        raise too_tight("bitops", budgets.bitops, least)
+        raise too_tight(budgets, "bitops", least)
 
 
-def too_tight(name: str, limit: float, least: float, *, where: str = "", is_least: bool = True) -> QmkitError:
-    """The error of a budget, named as in ``Budgets``, that cannot be met.
+def too_tight(budgets: Budgets, name: str, least: float, *, where: str = "", is_least: bool = True) -> QmkitError:
+    """The error of a budget, named as in ``Budgets``, that cannot be met; in the units that the user gave it in.
 
     Args:
         least: the smallest possible, or what the search reached.
         where: the node that needs it.
         is_least: whether nothing smaller is possible.
     """
-    found = "the smallest possible is" if is_least else "the smallest that the search reached is"
-    rounded = -int(-least // 1)  # upwards
+    size, unit = budgets.units.get(name, (1, _UNITS[name]))
+    limit, reached = _rounded(getattr(budgets, name) / size, up=False), _rounded(least / size, up=True)
+    about = "about " if name == "flash_bytes" else ""
     others = {
         "ram_bytes": "smaller --patches, or 2 among --map-widths",
         "flash_bytes": "2 among --weight-widths, or a smaller network",
     }.get(name, "or a smaller input")
     return QmkitError(
         "infeasible-budget",
-        f"no widths fit {limit:,.0f} {_NAMES[name]}",
+        f"no widths fit {limit:,} {unit}",
         where=where,
-        why=f"{found} {rounded:,}, with every width that may go down at its narrowest"
+        why=f"the smallest possible is {about}{reached:,}, with every width that may go down at its narrowest"
         if is_least
-        else f"{found} {rounded:,}",
-        hint=f"{_FLAGS[name]} {rounded}, {others}",
+        else f"the smallest that the search reached is {about}{reached:,}",
+        hint=f"{_FLAGS[name]} {reached}, {others}",
         exit_code=EXIT_FAILED,
     )
+
+
+def _rounded(value: float, *, up: bool) -> int | float:
+    """A whole number from a thousand on, else four digits, so that nobody is told what is not enough."""
+    digits = 0 if value >= _LARGE or value == int(value) else 3 - math.floor(math.log10(value))
+    scaled = value * 10**digits
+    whole = math.ceil(scaled - _ROUNDING) if up else round(scaled)
+    return whole if digits == 0 else whole / 10**digits

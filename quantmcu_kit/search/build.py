@@ -119,7 +119,8 @@ class _Builder:
     def _fixed(self) -> set[str]:
         """Maps that must have 8 bits."""
         ports = {port.tensor for port in (*self._graph.inputs, *self._graph.outputs)}
-        return ports | {n.output for n in self._graph.nodes if TABLE[n.op].output_quant is OutputQuant.UNIT}
+        scanned = {self._schedule.stages[index].patches.input for index in self._shares}  # what tells classes apart
+        return ports | scanned | {n.output for n in self._graph.nodes if TABLE[n.op].output_quant is OutputQuant.UNIT}
 
     def _add_maps(self, group: Sequence[str], fixed: set[str]) -> None:
         """Choices of a group of tied maps: one per branch class that has some of them."""

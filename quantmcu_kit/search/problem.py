@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -187,15 +187,17 @@ class Budgets:
         flash_bytes: of packed weights and what else the problem counts.
         bitops: per picture.
         cycles: per picture, in the unit of the problem's cycle model.
+        units: what one unit is in which the user gave a budget, and its name, by name of the field.
     """
 
     ram_bytes: int | None = None
     flash_bytes: int | None = None
     bitops: float | None = None
     cycles: float | None = None
+    units: Mapping[str, tuple[float, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for entry in dataclasses.fields(self):
+        for entry in dataclasses.fields(self)[:-1]:
             value = getattr(self, entry.name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise QmkitError(

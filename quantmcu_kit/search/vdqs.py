@@ -42,9 +42,9 @@ class Settings:
         if not 0 <= self.trade_off <= 1:
             raise QmkitError(
                 "bad-option",
-                f"--lambda {self.trade_off} is not possible",
+                f"--trade-off {self.trade_off} is not possible",
                 why="it weighs accuracy against cost, from 0 (cost only) to 1 (accuracy only)",
-                hint="--lambda 0.5",
+                hint="--trade-off 0.5",
             )
 
 
@@ -179,7 +179,7 @@ def _repair(problem: Problem, table: _Table, trade_off: float, bits: list[int]) 
         for name, cost, limit in _limits(problem):
             reached = save(problem, table.loss, cost, limit, bits)
             if reached > limit:
-                raise too_tight(name, limit, reached, is_least=False)
+                raise too_tight(problem.budgets, name, reached, is_least=False)
         if not _repair_arena(problem, table, trade_off, bits):
             return
 
@@ -227,7 +227,7 @@ def _repair_arena(problem: Problem, table: _Table, trade_off: float, bits: list[
         lower = next((found for found in lowered if found is not None), None)
         if lower is None:
             where = by_size[0].place if by_size else ""
-            raise too_tight("ram_bytes", limit, reached, where=where, is_least=False)
+            raise too_tight(problem.budgets, "ram_bytes", reached, where=where, is_least=False)
         bits[lower[0]] = lower[1]
         is_lower = True
     return is_lower

@@ -40,8 +40,7 @@ class Reference:
         self.classes = interpreter.numbers(inputs)[0]
         self._maps = interpreter.run(inputs)
         self._in_patches = frozenset(entry.tensor for entry in stage.patches.maps) - {stage.patches.input}
-        graphs = (branches.graphs[name] for name in branches.names)
-        self._of_class = tuple(Interpreter(each, integer=True, keep_all=True).run(inputs) for each in graphs)
+        self._of_class = interpreter.class_maps(inputs)
 
     @property
     def legend(self) -> str:

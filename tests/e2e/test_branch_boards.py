@@ -9,10 +9,11 @@ import pytest
 
 from quantmcu_kit import emit, memory
 from quantmcu_kit.boards.catalog import find
+from quantmcu_kit.emit.latency import estimate_latency
 from quantmcu_kit.emulate.library import BoardLibrary
 from quantmcu_kit.emulate.toolchain import find_toolchain
 from quantmcu_kit.errors import QmkitError
-from quantmcu_kit.ir.branches import Branches, Scan, inner_maps
+from quantmcu_kit.ir.branches import Branches, Scan, StaticClasses, inner_maps
 from quantmcu_kit.ir.plans import MIXED, OUTLIER
 from quantmcu_kit.ir.schedule import HaloMode
 from quantmcu_kit.ops.branches import interpreter_of
@@ -22,7 +23,7 @@ from tests.support.patched_firmware import run_on_board
 from tests.support.patched_libraries import patched, small_network
 from tests.support.patched_program import Case
 
-NETWORKS, PICTURES = 40, 2
+NETWORKS, PICTURES = {HaloMode.RECOMPUTE: 40, HaloMode.REUSE_ROWS: 16}, 2
 
 pytest.importorskip("unicorn", reason="the extra [emulator] is not installed")
 
@@ -49,8 +50,9 @@ def pictures(case: Case, count: int = PICTURES) -> np.ndarray:
     return np.concatenate([picture(shape, np.random.default_rng(seed)) for seed in range(count)])
 
 
-def test_bytes_on_the_board_are_the_references(tmp_path):
-    cases = collected(NETWORKS)
+@pytest.mark.parametrize("mode", NETWORKS, ids=lambda mode: mode.value)
+def test_bytes_on_the_board_are_the_references(mode, tmp_path):
+    cases = collected(NETWORKS[mode], mode)
     requests, expected = [], []
     for index, case in enumerate(cases):
         x = pictures(case)
@@ -60,7 +62,25 @@ def test_bytes_on_the_board_are_the_references(tmp_path):
         expected += [output[number : number + 1] for number in range(PICTURES)]
     for (index, _), got, wanted in zip(requests, run_on_board(cases, requests, tmp_path), expected, strict=True):
         np.testing.assert_array_equal(got, wanted, err_msg=f"case {index}")
-    assert sum(isinstance(case.branches.rule, Scan) for case in cases) == NETWORKS // 2
+    assert sum(isinstance(case.branches.rule, Scan) for case in cases) == len(cases) // 2
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_kept_rows_cost_no_more_than_estimated(bits, tmp_path):
+    """Between the layers: rows that are copied, or go through tables from class to class and back."""
+    graph = small_network()
+    schedule = patched(graph, (3, 2), HaloMode.REUSE_ROWS, end=5)
+    patches = schedule.stages[0].patches
+    other = as_other_class(graph, inner_maps(patches), np.random.default_rng(1), bits)
+    measured, estimated = [], []
+    for name in (OUTLIER, MIXED):
+        rule = StaticClasses(((name,) * patches.column_steps,) * patches.row_steps)
+        case = Case(graph, schedule, Branches(0, {OUTLIER: graph, MIXED: other}, rule))
+        plan = memory.plan(graph, schedule, case.branches)
+        estimated.append(estimate_latency(graph, find("nano33ble"), schedule, plan, case.branches).patches)
+        with on_board(case, tmp_path / name, "nano33ble") as library:
+            measured.append(library.run(pictures(case, 1)).cycles_between)
+    assert 0 < measured[1] - measured[0] <= estimated[1] - estimated[0] < 1.6 * (measured[1] - measured[0])
 
 
 @pytest.mark.parametrize("board", ["nano33ble", "pico"])

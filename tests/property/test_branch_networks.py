@@ -18,7 +18,7 @@ from tests.support.networks import Network
 from tests.support.packed_networks import narrowed
 from tests.support.patched_program import WAYS, Case, PatchedProgram
 
-CASES = 100
+CASES, KEPT_CASES = 100, 60
 PICTURES = 2
 
 
@@ -49,6 +49,10 @@ def stage_of(case: Case) -> Stage:
 
 
 def test_code_equals_the_interpreter(cases, program):
+    assert_equal(cases, program)
+
+
+def assert_equal(cases: list[Case], program: PatchedProgram) -> None:
     requests, expected = [], []
     for index, case in enumerate(cases):
         x = pictures(case)
@@ -58,6 +62,25 @@ def test_code_equals_the_interpreter(cases, program):
             expected += [output[number : number + 1]] * len(WAYS)
     for (index, way, _), got, wanted in zip(requests, program.run_all(requests), expected, strict=True):
         np.testing.assert_array_equal(got, wanted, err_msg=f"case {index}, {WAYS[way]}")
+
+
+def test_code_equals_the_interpreter_where_rows_are_kept(tmp_path):
+    """By the three ways, for patches of mixed classes, whose kept rows other classes take back."""
+    cases = collected(KEPT_CASES, HaloMode.REUSE_ROWS)
+    assert len(cases) == KEPT_CASES
+    assert_equal(cases, PatchedProgram(cases, tmp_path))
+    shares = [reference(case).classes({case.graph.inputs[0].tensor: pictures(case)}).mean() for case in cases]
+    assert sum(0 < share < 1 for share in shares) > 0.6 * KEPT_CASES
+    pulls = [stage_of(case).patches.pulls_input for case in cases]
+    assert any(pulls) and not all(pulls)
+    assert any(stage_of(case).patches.accumulates for case in cases)
+    widths = {
+        tuple(graph.tensors[name].dtype.bits for graph in case.branches.graphs.values())
+        for case in cases
+        for name in inner_maps(stage_of(case).patches)
+        if stage_of(case).patches.by_tensor[name].kept_rows
+    }
+    assert len(widths) == 9  # every mixture of two
 
 
 def test_classes_matter(cases):

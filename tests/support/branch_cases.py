@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from quantmcu_kit.ir.branches import Branches, Scan, StaticClasses, inner_maps
+from quantmcu_kit.ir.branches import Branches, Scan, StaticClasses, inner_maps, may_have_classes
 from quantmcu_kit.ir.graph import Graph, Tensor
 from quantmcu_kit.ir.plans import MIXED, OUTLIER
 from quantmcu_kit.ir.schedule import Grid, HaloMode, Patches, Schedule, Stage
@@ -58,7 +58,7 @@ def _scaled(bias: Tensor, ratio: float) -> Tensor:
 
 
 @st.composite
-def random_branch_cases(draw, is_scanned: bool) -> Case:
+def random_branch_cases(draw, is_scanned: bool, mode: HaloMode = HaloMode.RECOMPUTE) -> Case:
     """A network of any widths; a stretch of it in patches of two classes, told by a scan of its input, or by place."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     graph = narrowed(draw(random_maps(8, reduces=True)), rng)
@@ -71,9 +71,10 @@ def random_branch_cases(draw, is_scanned: bool) -> Case:
     piece = segment(graph, start, end)
     size = map_size(graph.tensors[piece.cut_map(graph)])
     grid = Grid(*(draw(st.integers(min(side, 2), min(side, 5))) for side in (size.h, size.w)))
-    patches = lay_out_segment(graph, piece, grid, HaloMode.RECOMPUTE, is_pulled=pulls and start == 0)
+    patches = lay_out_segment(graph, piece, grid, mode, is_pulled=pulls and start == 0)
     inner = inner_maps(patches)
-    assume(inner)
+    assume(inner and may_have_classes(patches))
+    assume(mode is HaloMode.RECOMPUTE or any(patches.by_tensor[name].kept_rows for name in inner))
     before = [draw(random_stage(graph, 0, start, pulls))] if start else []
     after = [draw(random_stage(graph, end, len(graph.nodes), False))] if end < len(graph.nodes) else []
     graphs = {MIXED: graph, OUTLIER: as_other_class(graph, inner, rng)}
@@ -104,19 +105,19 @@ def picture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return (squares + rng.integers(-8, 8, squares.shape)).astype(np.int8)
 
 
-def collected(count: int) -> list[Case]:
+def collected(count: int, mode: HaloMode = HaloMode.RECOMPUTE) -> list[Case]:
     """The same cases every time; every other one is scanned."""
-    each = zip(_collected(count // 2, is_scanned=True), _collected(count // 2, is_scanned=False), strict=True)
+    each = zip(*(_collected(count // 2, is_scanned, mode) for is_scanned in (True, False)), strict=True)
     return [case for pair in each for case in pair]
 
 
-def _collected(count: int, *, is_scanned: bool) -> list[Case]:
+def _collected(count: int, is_scanned: bool, mode: HaloMode) -> list[Case]:
     cases: list[Case] = []
 
     @settings(
         max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
-    @given(random_branch_cases(is_scanned))
+    @given(random_branch_cases(is_scanned, mode))
     def collect(case):
         cases.append(case)
 

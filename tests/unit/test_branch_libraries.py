@@ -41,6 +41,8 @@ SCAN = Scan(MAGNITUDE, 62)
 PLACES = StaticClasses(((OUTLIER, MIXED), (MIXED, MIXED), (MIXED, OUTLIER)))
 RESIDENT = patched(GRAPH, (3, 2), HaloMode.RECOMPUTE, end=5)
 PULLED = patched(GRAPH, (3, 2), HaloMode.RECOMPUTE, end=5, pulls_input=True)
+KEPT = patched(GRAPH, (3, 2), HaloMode.REUSE_ROWS, end=5)
+KEPT_PULLED = patched(GRAPH, (3, 2), HaloMode.REUSE_ROWS, end=5, pulls_input=True)
 INNER = inner_maps(RESIDENT.stages[0].patches)
 NARROW = as_other_class(GRAPH, INNER, np.random.default_rng(1), 4)
 PICTURES = np.concatenate([picture((1, 13, 11, 3), np.random.default_rng(seed)) for seed in range(4)])
@@ -291,3 +293,46 @@ class TestDifferences:
         source.write_text(f"{text[: zero.start(1)]}{int(zero[1]) + 3}{text[zero.end(1) :]}")
         difference = verify_library(library, [PICTURES], sanitize=False).first_difference
         assert (difference.layer, difference.name, difference.branch_class) == (6, "scores", "")
+
+
+class TestKeptRows:
+    PLACES = StaticClasses(((MIXED, OUTLIER), (OUTLIER, MIXED), (MIXED, MIXED), (OUTLIER, MIXED)))
+
+    def test_it_has_more_rows_of_patches(self):
+        assert KEPT.stages[0].patches.row_steps == KEPT_PULLED.stages[0].patches.row_steps == len(self.PLACES.names)
+
+    @pytest.mark.parametrize("schedule", [KEPT, KEPT_PULLED], ids=["resident", "pulled"])
+    def test_it_verifies(self, schedule, tmp_path):
+        for rule, name in ((SCAN, "scan"), (self.PLACES, "places")):
+            result = verify_library(built(rule, tmp_path / name, schedule), [PICTURES], sanitize=False)
+            assert (result.mismatches, result.first_difference) == (0, None)
+
+    def test_kept_rows_are_those_of_the_common_graph(self):
+        kept = [
+            {life.name: life.size for life in memory.plan(GRAPH, KEPT, each).stages[0].lifetimes if "kept" in life.name}
+            for each in (None, classes(self.PLACES), Branches(0, {OUTLIER: NARROW, MIXED: GRAPH}, SCAN))
+        ]
+        assert kept[0] == kept[1] and kept[0].keys() == kept[2].keys()
+        assert all(kept[2][name] < size for name, size in kept[0].items())
+
+    def test_only_exchanges_need_their_code(self, tmp_path):
+        for schedule, name in ((RESIDENT, "recomputed"), (KEPT, "kept")):
+            files = read_contents(built(SCAN, tmp_path / name, schedule)).manifest.files
+            assert ("src/small/quantmcu/branches/exchange.c" in files) == (schedule is KEPT)
+
+    @pytest.mark.parametrize("way", ["give", "take"])
+    def test_a_wrong_table_is_a_difference(self, way, tmp_path):
+        library = built(self.PLACES, tmp_path, KEPT)
+        weights = library / "src" / "small" / "weights.c"
+        table = re.compile(rf"(small_\d+_mixed_{way}\[\d+\] = {{\n)([^}}]*)}}")
+        text = weights.read_text()
+        assert table.search(text)
+        weights.write_text(table.sub(lambda match: f"{match[1]}    0\n}}", text))
+        difference = verify_library(library, [PICTURES], sanitize=False).first_difference
+        assert difference is not None and 0 < difference.layer < 5
+
+    @pytest.mark.parametrize("compiler", ["gcc", "clang"])
+    def test_c99_without_a_warning(self, compiler, tmp_path):
+        library = built(SCAN, tmp_path, KEPT_PULLED)
+        for source in sources(library):
+            run(tool(compiler), "-std=c99", *STRICT, f"-I{library / 'src'}", "-c", source, "-o", tmp_path / "unit.o")

@@ -304,7 +304,7 @@ class TestChecks:
         self.refused("does not run in patches", branches, Schedule.whole(branches.common))
         (stage,) = schedule.stages
         kept = dataclasses.replace(stage, patches=dataclasses.replace(stage.patches, mode=HaloMode.REUSE))
-        self.refused("recompute", branches, Schedule((kept,)))
+        self.refused("within their tiles", branches, Schedule((kept,)))
 
     @pytest.mark.parametrize(
         ("rule", "message"),

@@ -1,39 +1,19 @@
 /* patch.c: moves pixels between tiles and the rows that are kept for the patches below. */
-#include "patch.h"
+#include "kept.h"
 
 #include <string.h>
-
-static int32_t larger(int32_t a, int32_t b)
-{
-    return a > b ? a : b;
-}
-
-static int32_t smaller(int32_t a, int32_t b)
-{
-    return a < b ? a : b;
-}
-
-static const qmcu_span_t *rows_of(const qmcu_patch_t *patch, int32_t step, int32_t map)
-{
-    return patch->segment->rows + (ptrdiff_t)step * patch->segment->map_count + map;
-}
-
-static const qmcu_span_t *columns_of(const qmcu_patch_t *patch, int32_t step, int32_t map)
-{
-    return patch->segment->columns + (ptrdiff_t)step * patch->segment->map_count + map;
-}
 
 qmcu_target_t qmcu_target(const qmcu_patch_t *patch, int32_t map)
 {
     const qmcu_map_t *m = patch->segment->maps + map;
-    const int32_t first = rows_of(patch, patch->row, map)->first;
+    const int32_t first = qmcu_rows_of(patch, patch->row, map)->first;
     const int is_ring = patch->segment->column_steps == 1; /* rows stay where they are */
     qmcu_target_t target;
     target.data = patch->arena + m->tile;
     target.row_bytes = (int32_t)m->tile_columns * m->pixel_bytes;
     target.pixel_bytes = m->pixel_bytes;
     target.top = is_ring ? first - first % m->tile_rows : first;
-    target.left = columns_of(patch, patch->column, map)->first;
+    target.left = qmcu_columns_of(patch, patch->column, map)->first;
     target.rows = m->tile_rows;
     target.channels = m->channels;
     return target;
@@ -49,13 +29,15 @@ qmcu_source_t qmcu_source(const qmcu_patch_t *patch, int32_t map)
 
 int qmcu_is_new(const qmcu_patch_t *patch, int32_t map)
 {
-    const qmcu_span_t *rows = rows_of(patch, patch->row, map), *columns = columns_of(patch, patch->column, map);
+    const qmcu_span_t *rows = qmcu_rows_of(patch, patch->row, map);
+    const qmcu_span_t *columns = qmcu_columns_of(patch, patch->column, map);
     return rows->start < rows->end && columns->start < columns->end;
 }
 
 qmcu_region_t qmcu_region(const qmcu_patch_t *patch, int32_t map)
 {
-    const qmcu_span_t *rows = rows_of(patch, patch->row, map), *columns = columns_of(patch, patch->column, map);
+    const qmcu_span_t *rows = qmcu_rows_of(patch, patch->row, map);
+    const qmcu_span_t *columns = qmcu_columns_of(patch, patch->column, map);
     const qmcu_region_t region = {rows->start, rows->end, columns->start, columns->end};
     return region;
 }
@@ -71,8 +53,9 @@ qmcu_part_t qmcu_part(const qmcu_patch_t *patch, int32_t in, int32_t out)
 static void shift(const qmcu_patch_t *patch, int32_t map)
 {
     const qmcu_map_t *m = patch->segment->maps + map;
-    const qmcu_span_t *rows = rows_of(patch, patch->row, map);
-    const int32_t by = columns_of(patch, patch->column, map)->first - columns_of(patch, patch->column - 1, map)->first;
+    const qmcu_span_t *rows = qmcu_rows_of(patch, patch->row, map);
+    const qmcu_span_t *columns = qmcu_columns_of(patch, patch->column, map);
+    const int32_t by = columns->first - qmcu_columns_of(patch, patch->column - 1, map)->first;
     const int32_t stay = m->tile_columns - by; /* columns */
     if (by <= 0 || stay <= 0) {
         return;
@@ -107,23 +90,13 @@ void qmcu_enter(const qmcu_patch_t *patch, int32_t map)
         shift(patch, map);
     }
     if (patch->segment->maps[map].kept_rows != 0) {
-        qmcu_region_t region = qmcu_region(patch, map);
-        region.bottom = region.top;
-        region.top = rows_of(patch, patch->row, map)->first;
-        move(patch, map, region, 1);
+        move(patch, map, qmcu_taken(patch, map), 1);
     }
 }
 
 void qmcu_leave(const qmcu_patch_t *patch, int32_t map)
 {
-    const int32_t row = patch->row, column = patch->column;
-    if (patch->segment->maps[map].kept_rows != 0 && row + 1 < patch->segment->row_steps) {
-        qmcu_region_t region = qmcu_region(patch, map);
-        region.top = larger(rows_of(patch, row + 1, map)->first, region.top);
-        region.left = columns_of(patch, column, map)->first;
-        if (column + 1 < patch->segment->column_steps) {
-            region.right = smaller(columns_of(patch, column + 1, map)->first, region.right);
-        }
-        move(patch, map, region, 0);
+    if (patch->segment->maps[map].kept_rows != 0 && patch->row + 1 < patch->segment->row_steps) {
+        move(patch, map, qmcu_given(patch, map), 0);
     }
 }
