@@ -38,8 +38,8 @@ NETWORK = "network"  # the entry of the code between the layers
 SEGMENT = "segment"  # of the code between the parts of layers that run patch by patch
 SCAN = "scan"  # of what tells branch classes apart
 
-# Of networks below 8 bits: largest differences from the emulated Cortex-M4 on mixes of four networks, and on layers of the
-# tests, rounded up.
+# Of networks below 8 bits: largest differences from the emulated Cortex-M4, of mixes of four networks and of single
+# layers, rounded up.
 _PACKED_ERROR, _PACKED_LAYER_ERROR = 0.02, 0.12
 _MOVED_RUN = 64  # bytes: of the rows that plans are compared by
 

@@ -21,8 +21,6 @@ from quantmcu_kit.search.problem import Assignment, CostFunction, Kind, Neighbou
 from quantmcu_kit.search.result import Score, SearchResult, result_of
 from quantmcu_kit.search.saver import restore, save
 
-_BISECTIONS = 30
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,12 +28,10 @@ class Settings:
 
     Attributes:
         trade_off: λ in [0, 1]: 1 counts accuracy only, 0 cost only.
-        fits_trade_off: where BitOPs or cycles have a budget, take the largest λ whose best scores meet it.
         scores_weights: weights take their best score too; else they are lowered only where a budget needs it.
     """
 
     trade_off: float = 0.5
-    fits_trade_off: bool = False
     scores_weights: bool = False
 
     def __post_init__(self) -> None:
@@ -58,8 +54,6 @@ def vdqs(problem: Problem, settings: Settings) -> SearchResult:
     check_possible(problem)
     table = _Table.of(problem)
     trade_off = settings.trade_off
-    if settings.fits_trade_off:
-        trade_off = _fitted(problem, table, settings)
     best = table.best(trade_off, settings.scores_weights)
     bits = list(best)
     _repair(problem, table, trade_off, bits)
@@ -137,25 +131,6 @@ def _limits(problem: Problem) -> list[tuple[str, CostFunction, float]]:
     """The budgets that are sums over works."""
     limits = [("bitops", bitops, problem.budgets.bitops), ("cycles", problem.cycles, problem.budgets.cycles)]
     return [(name, cost, limit) for name, cost, limit in limits if cost is not None and limit is not None]
-
-
-def _fitted(problem: Problem, table: _Table, settings: Settings) -> float:
-    """The largest λ whose best scores meet the budgets of cost; that of the settings where none does."""
-    limits = _limits(problem)
-
-    def meets(trade_off: float) -> bool:
-        best = table.best(trade_off, settings.scores_weights)
-        return all(problem.total(cost, best) <= limit for _, cost, limit in limits)
-
-    if not limits or not meets(0.0):
-        return settings.trade_off
-    if meets(1.0):
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if meets(middle) else (low, middle)
-    return low
 
 
 def _meets_all(problem: Problem, bits: Sequence[int]) -> bool:

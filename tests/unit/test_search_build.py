@@ -278,7 +278,7 @@ def test_widths_that_cannot_be(widths):
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
 def test_budgets_that_cannot_be(value):
-    for entry in dataclasses.fields(Budgets):
+    for entry in dataclasses.fields(Budgets)[:-1]:  # all but the units
         with pytest.raises(QmkitError) as caught:
             Budgets(**{entry.name: value})
         assert caught.value.code == "bad-budget"

@@ -122,20 +122,6 @@ def test_bitops_by_hand():
     assert bits_of(vdqs(chain(budgets=Budgets(bitops=8_799)), Settings(1.0)), "a", "b") == (2, 4)
 
 
-def test_fitted_trade_off_is_the_largest_that_meets_the_budget():
-    # a leaves 8 bits where λ·0.25 < (1 − λ)·2/3, and so does b (0.125, 1/3): λ < 8/11. Both at 4 bits: 8,800.
-    result = vdqs(chain(budgets=Budgets(bitops=8_800)), Settings(0.1, fits_trade_off=True))
-    assert result.trade_off == pytest.approx(8 / 11, abs=1e-6)
-    assert bits_of(result, "a", "b") == (4, 4)
-    # Below that, b falls to 2 bits at λ·0.375 < (1 − λ)/6 (λ < 4/13), and a at λ·0.75 < (1 − λ)/3: the same λ.
-    lower = vdqs(chain(budgets=Budgets(bitops=8_799)), Settings(0.9, fits_trade_off=True))
-    assert lower.trade_off == pytest.approx(4 / 13, abs=1e-6)
-    # Nothing to fit to, and nothing that fits.
-    assert vdqs(chain(), Settings(0.25, fits_trade_off=True)).trade_off == 0.25
-    assert vdqs(with_weights(bitops=5_000), Settings(0.25, fits_trade_off=True)).trade_off == 0.25
-    assert vdqs(chain(budgets=Budgets(bitops=11_200)), Settings(0.25, fits_trade_off=True)).trade_off == 1.0
-
-
 def both_narrow(work, weight_bits, input_bits, output_bits):
     """Cycles of kernels that gain only where weights and input have 4 bits at most; narrow weights alone cost more."""
     if weight_bits > 4:
@@ -205,20 +191,20 @@ def test_infeasible_budgets_say_which_and_the_smallest(budgets, named, least):
 
 @pytest.mark.parametrize("trade_off", [-0.1, 1.1, float("nan")])
 def test_trade_off_out_of_range(trade_off):
-    with pytest.raises(QmkitError, match="--lambda"):
+    with pytest.raises(QmkitError, match="--trade-off"):
         Settings(trade_off)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(random_problems(), st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]), st.booleans(), st.booleans())
-def test_budgets_hold_wherever_any_assignment_meets_them(problem, trade_off, fits, scores_weights):
+@given(random_problems(), st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]), st.booleans())
+def test_budgets_hold_wherever_any_assignment_meets_them(problem, trade_off, scores_weights):
     budgets = (problem.budgets.ram_bytes, problem.budgets.flash_bytes, problem.budgets.bitops)
 
     def meets(bits):
         return all(limit is None or size <= limit for size, limit in zip(sizes_of(problem, bits), budgets, strict=True))
 
     is_possible = any(meets(bits) for bits in assignments(problem))
-    chosen = Settings(trade_off, fits, scores_weights)
+    chosen = Settings(trade_off, scores_weights)
     if not is_possible:
         with pytest.raises(QmkitError) as caught:
             vdqs(problem, chosen)
@@ -255,7 +241,7 @@ def test_a_hundred_maps_take_less_than_five_seconds():
     ram, flash, work = (low + (high - low) // 10 for low, high in zip(least, most, strict=True))
     budgets = Budgets(ram, flash, work, 1.0 * work)
     started = time.perf_counter()
-    result = vdqs(dataclasses.replace(problem, budgets=budgets, cycles=bitops), Settings(1.0, fits_trade_off=True))
+    result = vdqs(dataclasses.replace(problem, budgets=budgets, cycles=bitops), Settings(1.0))
     assert time.perf_counter() - started < 5
     assert result.bitops <= work and result.ram_bytes <= ram and result.flash_bytes <= flash
 
