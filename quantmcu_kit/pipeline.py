@@ -228,7 +228,8 @@ def with_mix(
         QmkitError: what :func:`mix.find_mix` raises.
     """
     dataset = find_dataset(model, frame.options.images)
-    samples = np.concatenate([batch.data for batch in dataset.batches(BATCH, limit=precision.PICTURES)])
+    count = min(frame.options.limit, precision.PICTURES)
+    samples = np.concatenate([batch.data for batch in dataset.batches(BATCH, limit=count)])
     inputs = calibrate.quantized_inputs(int8.graph, samples, int8.preprocess)
     mix, layout = find_mix(model.graph, int8.graph, int8.calibration, inputs, board, frame, progress)
     run = interpreter_of(mix.graph, layout.schedule, mix.branches)
