@@ -1,8 +1,9 @@
-"""Every integer case of the operators' contract, side by side in one network: all kernels in one program."""
+"""Every integer case of the operators' contract, and networks of 8, 4 and 2 bits, side by side: all kernels at once."""
 
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -15,18 +16,30 @@ from quantmcu_kit.memory.allocate import aligned
 from quantmcu_kit.memory.liveness import find_lifetimes
 from tests.ops.cases import as_int8
 from tests.ops.test_op_contract import INTEGER, load
+from tests.support.patched_cases import collected
+
+_PACKED = 60
 
 
 def contract_library(folder: Path) -> Path:
     """The network as a library called ``contract``; case ``i`` has the names ``c<i>/...``."""
-    graph = _side_by_side([load(case) for case in INTEGER])
+    graph = _side_by_side([*(load(case) for case in INTEGER), *_packed_networks()])
     files = emit.render(graph, _spread_out(graph), name="contract", board="nano33ble")
     return emit.write(files, folder / "contract")
 
 
 def contract_inputs(count: int) -> list[np.ndarray]:
     """int8 [count, ...] per input port; the first is all-low, the second all-high, the others are random."""
-    return [as_int8(picture) for case in INTEGER for picture in case.pictures(count)]
+    rng = np.random.default_rng(0)
+    shapes = [graph.tensors[port.tensor].shape for graph in _packed_networks() for port in graph.inputs]
+    noise = [rng.integers(-128, 128, (count, *shape[1:])).astype(np.int8) for shape in shapes]
+    return [as_int8(picture) for case in INTEGER for picture in case.pictures(count)] + noise
+
+
+@lru_cache
+def _packed_networks() -> tuple[Graph, ...]:
+    """Random networks whose maps and weights have random widths; one of them moves values in a RESHAPE."""
+    return tuple(case.graph for case in collected(_PACKED, packed=True))
 
 
 def _side_by_side(graphs: list[Graph]) -> Graph:
