@@ -258,11 +258,14 @@ def _exchange_cycles(classes: PatchClasses, stage: Stage, core: str) -> float:
 
 
 def _over_classes(classes: PatchClasses, cycles: Callable[[int, np.ndarray | None], float]) -> float:
-    """By place, or the dearest class in all patches.
+    """By place, or of each patch the class that is dearest there: no picture takes more.
 
     Args:
-        cycles: of a class by number, and the patches that are of it, bool [row steps, column steps]; None: all.
+        cycles: of a class by number, and the patches that are of it, bool [row steps, column steps].
     """
-    if classes.is_scanned:
-        return max(cycles(number, None) for number in range(len(classes.graphs)))
-    return sum(cycles(number, np.array(classes.numbers) == number) for number in range(len(classes.graphs)))
+    numbers = range(len(classes.graphs))
+    if not classes.is_scanned:
+        return sum(cycles(number, np.array(classes.numbers) == number) for number in numbers)
+    shape = (classes.patches.row_steps, classes.patches.column_steps)
+    patches = np.eye(shape[0] * shape[1], dtype=bool).reshape(-1, *shape)
+    return sum(max(cycles(number, patch) for number in numbers) for patch in patches)
