@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ WIDTHS = (8, 4, 2)
 _EXAMPLES = {"flash": 500_000, "latency": 1000, "bitops": 0.5}
 
 
-def _option(default: Any, help_text: str) -> Any:
-    return field(default=default, metadata={"help": help_text})
+def _option(default: Any, help_text: str, metavar: str | None = None) -> Any:
+    return field(default=default, metadata={"help": help_text, "metavar": metavar})
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class Options:
     mean: str | None = _option(None, "Explicit normalisation (x-mean)/std: one number, or one per channel as a,b,c.")
     std: str | None = _option(None, "See --mean.")
     limit: int = _option(250, "Most calibration pictures used, spread over the set.")
-    bits: str = _option("8", "Bits of feature maps and weights: 8, or auto (8, 4 or 2 each, as --search finds).")
+    bits: str = _option(
+        "8", "Bits of feature maps and weights: 8, or auto (8, 4 or 2 each, as --search finds).", "8|auto"
+    )
     range: str = _option("mse", "How the range of a feature map is chosen: minmax, percentile or mse.")
     rounding: str = _option("second-order", "How weights are rounded: nearest or second-order (GPTQ).")
     name: str | None = _option(None, "Name of the library and prefix of its symbols. Default: the model's file name.")
@@ -55,9 +57,12 @@ class Options:
         "auto",
         "What runs patch by patch: auto (where the network would not fit otherwise), off, ROWSxCOLUMNS patches at the "
         "network's beginning (as far as saves most RAM), or a plan's JSON file.",
+        "auto|off|RxC|FILE",
     )
     optimize: str = _option(
-        "latency", "What patches are chosen for: latency (within the RAM) or ram (within --cost-limit)."
+        "latency",
+        "What patches are chosen for: latency (within the RAM) or ram (within --cost-limit).",
+        "latency|ram",
     )
     cost_limit: float | None = _option(
         None, "With --optimize ram: most cost, as a factor of running layer by layer. Default: any."
@@ -69,17 +74,20 @@ class Options:
     input: str = _option(
         "auto",
         "Where the input lies: arena, rows (asked for as patches need them), or auto (rows if nothing else fits).",
+        "auto|arena|rows",
     )
     cost: str | None = _option(
         None,
         "What cost means: cycles (of the board's processor), macs, or bitops (MACs x bits x bits). Default: cycles for "
         "patches, bitops for bits.",
+        "cycles|macs|bitops",
     )
     search: str = _option("vdqs", "With --bits auto: how bits are searched for: vdqs, or what a package brings.")
     proxy: str = _option(
         "kl",
         "How the search knows what a width loses: kl (measured at the network's output) or entropy (of calibration "
         "histograms, the paper's).",
+        "kl|entropy",
     )
     trade_off: float | None = _option(
         None, "The search's λ: 1 counts accuracy only, 0 cost only. Default: what measured best for the proxy."
@@ -88,10 +96,12 @@ class Options:
         "auto",
         "Classes of patches with bits of their own: static (by position), dynamic (by what each picture holds), off, "
         "or auto (where they lower the measured loss at equal cost).",
+        "auto|off|static|dynamic",
     )
     vdpc_rule: str = _option(
         "error",
         "What makes a patch an outlier: error (measured harm), or gaussian (a value that is one, the paper's).",
+        "gaussian|error",
     )
     phi: float = _option(0.95, "With --vdpc-rule gaussian: share of a Gaussian's mass that is no outlier.")
     map_widths: str = _option("8,4", "Bits that feature maps may have.")
@@ -227,9 +237,9 @@ def _widths(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()
 
 
-def help_of(name: str) -> str:
-    """The help text of one option."""
-    return next(entry.metadata["help"] for entry in fields(Options) if entry.name == name)
+def field_of(name: str) -> Field[Any]:
+    """One option: its default and, as metadata, ``help`` and ``metavar``."""
+    return next(entry for entry in fields(Options) if entry.name == name)
 
 
 def _require(condition: bool, name: str, value: object, why: str, hint: str) -> None:

@@ -20,52 +20,18 @@ _BAR = 24  # characters
 
 
 @console.command
-def build(
-    model: flags.ModelPath,
-    board: flags.Board = Options.board,
-    images: flags.Images = None,
-    preprocess: flags.Preprocess = None,
-    mean: flags.Mean = None,
-    std: flags.Std = None,
-    limit: flags.Limit = Options.limit,
-    bits: flags.Bits = Options.bits,
-    range: flags.Range = Options.range,
-    rounding: flags.Rounding = Options.rounding,
-    name: flags.Name = None,
-    output: flags.Output = None,
-    force: flags.Force = False,
-    patches: flags.Patches = Options.patches,
-    optimize: flags.Optimize = Options.optimize,
-    cost_limit: flags.CostLimit = None,
-    ram: flags.Ram = None,
-    halo: flags.Halo = None,
-    input: flags.Input = Options.input,
-    cost: flags.Cost = None,
-    search: flags.Search = Options.search,
-    proxy: flags.Proxy = Options.proxy,
-    trade_off: flags.TradeOff = None,
-    vdpc: flags.Vdpc = Options.vdpc,
-    vdpc_rule: flags.VdpcRule = Options.vdpc_rule,
-    phi: flags.Phi = Options.phi,
-    map_widths: flags.MapWidths = Options.map_widths,
-    weight_widths: flags.WeightWidths = Options.weight_widths,
-    bitops: flags.BitOps = None,
-    flash: flags.Flash = None,
-    latency: flags.Latency = None,
-    json: flags.Json = False,
-) -> None:
+@flags.with_options()
+def build(model: flags.ModelPath, options: Options, json: flags.Json = False) -> None:
     """Calibrate, quantize, plan patches and memory, and write the library."""
-    chosen = {name: value for name, value in locals().items() if name not in ("model", "json")}
-    options = Options(**chosen)
     with console.progress(not json) as progress:
         source = pipeline.load_model(model)
         result = pipeline.build(source, options, progress)
     for warning in result.quantized.warnings:
         console.warn(warning)
-    if not result.fits and not force:
+    if not result.fits and not options.force:
         raise _does_not_fit(result)
-    target = output or Path("lib") / result.manifest.name
-    emit.write(result.files, target, force=force)
+    target = options.output or Path("lib") / result.manifest.name
+    emit.write(result.files, target, force=options.force)
     if json:
         console.print_json(_summary(result, target))
     else:

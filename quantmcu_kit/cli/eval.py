@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -27,38 +28,16 @@ Labelled = Annotated[
 
 
 @console.command
+@flags.with_options("name", "output", "force", "optimize", "cost_limit", "input")
 def evaluate(
     model: flags.ModelPath,
+    options: Options,
     images: Labelled = None,
     calibration: Calibration = None,
-    board: flags.Board = Options.board,
-    preprocess: flags.Preprocess = None,
-    mean: flags.Mean = None,
-    std: flags.Std = None,
-    limit: flags.Limit = Options.limit,
-    bits: flags.Bits = Options.bits,
-    range: flags.Range = Options.range,
-    rounding: flags.Rounding = Options.rounding,
-    patches: flags.Patches = Options.patches,
-    ram: flags.Ram = None,
-    halo: flags.Halo = None,
-    cost: flags.Cost = None,
-    search: flags.Search = Options.search,
-    proxy: flags.Proxy = Options.proxy,
-    trade_off: flags.TradeOff = None,
-    vdpc: flags.Vdpc = Options.vdpc,
-    vdpc_rule: flags.VdpcRule = Options.vdpc_rule,
-    phi: flags.Phi = Options.phi,
-    map_widths: flags.MapWidths = Options.map_widths,
-    weight_widths: flags.WeightWidths = Options.weight_widths,
-    bitops: flags.BitOps = None,
-    flash: flags.Flash = None,
-    latency: flags.Latency = None,
     json: flags.Json = False,
 ) -> None:
     """Measure top-1 accuracy on labelled pictures: the model file, the library at 8 bits, the mix of --bits auto."""
-    chosen = {name: value for name, value in locals().items() if name not in ("model", "images", "calibration", "json")}
-    options = Options(images=calibration, **chosen)
+    options = dataclasses.replace(options, images=calibration)
     with console.progress(not json) as progress:
         source = pipeline.load_model(model)
         result = evaluation.evaluate(source, options, images, progress)

@@ -1,13 +1,17 @@
-"""Command-line flags that several commands share; the options of a build mirror ``options.Options``."""
+"""Command-line flags that several commands share; the options of a build are those of ``options.Options``."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import fields
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from quantmcu_kit.options import help_of
+from quantmcu_kit.options import Options, field_of
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.", show_default=False)]
 LibraryPath = Annotated[
@@ -15,35 +19,50 @@ LibraryPath = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
-Board = Annotated[str, typer.Option("--board", help=help_of("board"))]
-Images = Annotated[Path | None, typer.Option("--images", help=help_of("images"), show_default=False)]
-Preprocess = Annotated[str | None, typer.Option("--preprocess", help=help_of("preprocess"), show_default=False)]
-Mean = Annotated[str | None, typer.Option("--mean", help=help_of("mean"), show_default=False)]
-Std = Annotated[str | None, typer.Option("--std", help=help_of("std"), show_default=False)]
-Limit = Annotated[int, typer.Option("--limit", help=help_of("limit"))]
-Bits = Annotated[str, typer.Option("--bits", metavar="8|auto", help=help_of("bits"))]
-Range = Annotated[str, typer.Option("--range", help=help_of("range"))]
-Rounding = Annotated[str, typer.Option("--rounding", help=help_of("rounding"))]
-Name = Annotated[str | None, typer.Option("--name", help=help_of("name"), show_default=False)]
-Output = Annotated[Path | None, typer.Option("--output", help=help_of("output"), show_default=False)]
-Force = Annotated[bool, typer.Option("--force", help=help_of("force"))]
-Patches = Annotated[str, typer.Option("--patches", metavar="auto|off|RxC|FILE", help=help_of("patches"))]
-Optimize = Annotated[str, typer.Option("--optimize", metavar="latency|ram", help=help_of("optimize"))]
-CostLimit = Annotated[float | None, typer.Option("--cost-limit", help=help_of("cost_limit"), show_default=False)]
-Ram = Annotated[int | None, typer.Option("--ram", help=help_of("ram"), show_default=False)]
-Halo = Annotated[str | None, typer.Option("--halo", help=help_of("halo"), show_default=False)]
-Input = Annotated[str, typer.Option("--input", metavar="auto|arena|rows", help=help_of("input"))]
-Cost = Annotated[
-    str | None, typer.Option("--cost", metavar="cycles|macs|bitops", help=help_of("cost"), show_default=False)
-]
-Search = Annotated[str, typer.Option("--search", help=help_of("search"))]
-Proxy = Annotated[str, typer.Option("--proxy", metavar="kl|entropy", help=help_of("proxy"))]
-TradeOff = Annotated[float | None, typer.Option("--trade-off", help=help_of("trade_off"), show_default=False)]
-Vdpc = Annotated[str, typer.Option("--vdpc", metavar="auto|off|static|dynamic", help=help_of("vdpc"))]
-VdpcRule = Annotated[str, typer.Option("--vdpc-rule", metavar="gaussian|error", help=help_of("vdpc_rule"))]
-Phi = Annotated[float, typer.Option("--phi", help=help_of("phi"))]
-MapWidths = Annotated[str, typer.Option("--map-widths", help=help_of("map_widths"))]
-WeightWidths = Annotated[str, typer.Option("--weight-widths", help=help_of("weight_widths"))]
-BitOps = Annotated[float | None, typer.Option("--bitops", help=help_of("bitops"), show_default=False)]
-Flash = Annotated[int | None, typer.Option("--flash", help=help_of("flash"), show_default=False)]
-Latency = Annotated[float | None, typer.Option("--latency", help=help_of("latency"), show_default=False)]
+
+def flag(name: str) -> Any:
+    """The annotation of a parameter that is the option ``name`` of a build."""
+    entry = field_of(name)
+    option = typer.Option(
+        "--" + name.replace("_", "-"),
+        metavar=entry.metadata["metavar"],
+        help=entry.metadata["help"],
+        show_default=entry.default is not None,
+    )
+    return Annotated[get_type_hints(Options)[name], option]
+
+
+Board = flag("board")
+Optimize = flag("optimize")
+Ram = flag("ram")
+Input = flag("input")
+
+
+def with_options(*left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A command with a parameter ``options`` takes a flag for each option of a build, but those that are left out.
+
+    The flags stand where ``options`` does; a flag of the command's own takes the place of the option of its name.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        own = signature(command, eval_str=True).parameters
+        names = [entry.name for entry in fields(Options) if entry.name not in {*own, *left_out}]
+        parameters: list[Parameter] = []
+        for parameter in own.values():
+            added = [_parameter(name) for name in names] if parameter.name == "options" else [parameter]
+            parameters += added
+
+        @functools.wraps(command)
+        def run(**values: Any) -> Any:
+            options = Options(**{name: values.pop(name) for name in names})
+            return command(options=options, **values)
+
+        run.__signature__ = signature(command).replace(parameters=parameters, return_annotation=None)
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+def _parameter(name: str) -> Parameter:
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=field_of(name).default, annotation=flag(name))
