@@ -68,21 +68,25 @@ static void dot2_s2(const int8_t *x, const int8_t *row, int32_t step, int32_t by
     sum[1] = s1;
 }
 
-/* sum[r] = x . whole bytes of row r, for `count` rows. */
-static void dots(const int8_t *x, const int8_t *row, int32_t step, int32_t bits, int32_t bytes, int32_t count,
+/* sum[r] = x . whole bytes of row r, for `count` rows. |excess| <= k * 2^10 and sums of raised weights are within
+ * k * 128 * 15 < 2^28, as k < 2^17. */
+static void dots(const int8_t *x, const int8_t *rows, int32_t step, int32_t bits, int32_t bytes, int32_t count,
                  int32_t *sum)
 {
     const int32_t excess = qmcu_sum_s8(x, bytes * 8 / bits) * (1 << (bits - 1));
-    int32_t alone[2];
-    for (; count > 0; count -= 2, row += 2 * step, sum += 2) {
-        const int32_t to_next = count == 1 ? 0 : step; /* a row that is left alone is its own partner */
-        int32_t *two = count == 1 ? alone : sum;
+    int32_t two[2];
+    for (int32_t r = 0; r < count; r += 2) {
+        const int is_alone = r + 1 == count;
+        const int32_t to_next = is_alone ? 0 : step; /* a row that is left alone is its own partner */
+        const int8_t *row = rows + (ptrdiff_t)r * step;
         if (bits == 4) {
-            dot2_s4(x, row, to_next, bytes, excess, two);
+            dot2_s4(x, row, to_next, bytes, excess, is_alone ? two : sum + r);
         } else {
-            dot2_s2(x, row, to_next, bytes, excess, two);
+            dot2_s2(x, row, to_next, bytes, excess, is_alone ? two : sum + r);
         }
-        sum[0] = two[0];
+        if (is_alone) {
+            sum[r] = two[0];
+        }
     }
 }
 
@@ -107,7 +111,8 @@ void qmcu_matvec_packed__ref(const int8_t *x, const int8_t *rows, int32_t step, 
     const int32_t bytes = (k - head) / per_byte, end = head + bytes * per_byte;
     const int8_t *whole = rows + (first + head) / per_byte;
     dots(x + head, whole, step, bits, bytes, count, sum);
-    for (int32_t r = 0; r < count && (head > 0 || end < k); ++r, rows += step) {
-        sum[r] += dot(x, rows, bits, first, head) + dot(x + end, rows, bits, first + end, k - end);
+    for (int32_t r = 0; r < count && (head > 0 || end < k); ++r) {
+        const int8_t *row = rows + (ptrdiff_t)r * step;
+        sum[r] += dot(x, row, bits, first, head) + dot(x + end, row, bits, first + end, k - end);
     }
 }
