@@ -108,9 +108,10 @@ def _pixels(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
 
 
 def _binary(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
-    is_spread = k.rows > 1 and 0 in (k.a_stride, k.b_stride)  # one value per channel meets pixel after pixel
+    walk = k.walk
+    is_spread = walk.rows > 1 and 0 in (walk.a_stride, walk.b_stride)  # one value per channel meets pixel after pixel
     runs = row[0] * (column[0] if is_spread else 1)
-    return {"part_rows": row[0], "part_runs": runs, "outputs": row[0] * column[0] * k.channels}
+    return {"part_rows": row[0], "part_runs": runs, "outputs": row[0] * column[0] * walk.channels}
 
 
 def _lookup(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:

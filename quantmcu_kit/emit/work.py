@@ -317,8 +317,8 @@ def _mean(k: SimpleNamespace, call: KernelCall) -> Work:
     }
 
 
-def _rows_of_values(k: SimpleNamespace, call: KernelCall) -> Work:
-    return {"rows": k.rows, "outputs": k.rows * k.columns}
+def _binary(k: SimpleNamespace, call: KernelCall) -> Work:
+    return {"rows": k.walk.rows, "outputs": k.walk.rows * k.walk.columns}
 
 
 def _lookup(k: SimpleNamespace, call: KernelCall) -> Work:
@@ -381,7 +381,7 @@ def _transpose(k: SimpleNamespace, call: KernelCall) -> Work:
 
 
 KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Work]] = {
-    "add": _rows_of_values,
+    "add": _binary,
     "average_pool_2d": _average_pool_2d,
     "concatenation": _concatenation,
     "conv_2d": _conv_2d,
@@ -390,7 +390,7 @@ KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Work]] = {
     "lookup": _lookup,
     "max_pool_2d": _max_pool_2d,
     "mean": _mean,
-    "mul": _rows_of_values,
+    "mul": _binary,
     "pad": _pad,
     "reshape": _reshape,
     "resize_nearest_neighbor": _resize_nearest_neighbor,

@@ -43,7 +43,7 @@ class Layout:
 
     @property
     def fields(self) -> tuple[tuple[str, int], ...]:
-        """The leading fields of the kernels' parameter structs."""
+        """The C struct ``qmcu_walk_t``."""
         return (
             ("rows", self.rows),
             ("columns", self.columns),
@@ -121,7 +121,7 @@ def kernel_calls(
     """
     scalar, walk = params.scalar, params.layout
     if scalar is None:
-        return (KernelCall(kernel, (*walk.fields, ("scaling", scaling)), (0, 1)),)
+        return (KernelCall(kernel, (("walk", walk.fields), ("scaling", scaling)), (0, 1)),)
     argument = 1 - scalar.position
     in_dtype, constant_dtype = walk.dtypes[argument], walk.dtypes[scalar.position]
     value, values = constant_dtype.numpy.type(scalar.value), lookup.inputs_of(in_dtype)
