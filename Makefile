@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-precision bench-mixed-memory sweep-vdqs fuzz retrain clean
+.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-kernels bench-mlperf bench-precision bench-mixed-memory bench-ablation bench-searches sweep-vdqs fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -49,17 +49,30 @@ bench-patches: .venv/installed-test  ## cycles of networks in forced grids, agai
 bench-boards: .venv/installed-test  ## every network on an emulated Arduino Nano 33 BLE: bytes, memory, cycles
 	.venv/bin/python -m tests.bench.boards
 
-bench-latency: .venv/installed-test  ## the table behind estimated latency (needs arm-none-eabi-gcc)
+bench-latency: .venv/installed-test  ## the tables behind estimated latency (needs arm-none-eabi-gcc)
 	.venv/bin/python -m tests.bench.latency --write
+	.venv/bin/python -m tests.bench.latency_native --write
 
 bench-code-size: .venv/installed-test  ## code of the C runtime on a Cortex-M4 (needs arm-none-eabi-gcc)
 	.venv/bin/python -m tests.bench.code_size --write
+
+bench-kernels: .venv/installed-test  ## cycles per MAC of every kernel and pair of widths, beside CMSIS-NN's
+	.venv/bin/python -m tests.bench.kernels
+
+bench-mlperf: .venv/installed-test  ## MLPerf Tiny at 8 bits on an emulated NUCLEO-L4R5ZI, beside published results
+	.venv/bin/python -m tests.bench.mlperf
 
 bench-precision: .venv/installed-test  ## BitOPs saved and top-1 lost by mixed precision, five networks (hours)
 	.venv/bin/python -m tests.bench.precision
 
 bench-mixed-memory: .venv/installed-test  ## peak arena of mixes of widths against 8 bits, five networks
 	.venv/bin/python -m tests.bench.mixed_memory
+
+bench-ablation: .venv/installed-test  ## what each step towards accuracy brings (ARGS: its arguments; hours)
+	.venv/bin/python -m tests.bench.ablation $(ARGS)
+
+bench-searches: .venv/installed-test  ## every search at equal BitOPs, three networks (an hour)
+	.venv/bin/python -m tests.bench.searches
 
 sweep-vdqs: .venv/installed-test  ## how phi, lambda and bins move the result, three networks (an hour)
 	.venv/bin/python -m tests.bench.sweep_vdqs

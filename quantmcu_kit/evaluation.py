@@ -62,7 +62,7 @@ class Evaluation:
 
 def evaluate(model: Model, options: Options, pictures: Path | None, progress: Progress) -> Evaluation:
     """Build a library with ``options`` and measure it on the labelled ``pictures``, on all cores."""
-    dataset = _labelled(model, pictures)
+    dataset = labelled(model, pictures)
     options = dataclasses.replace(options, images=options.images or dataset.origin)
     result = build(model, options, progress)
     batches = []
@@ -73,17 +73,19 @@ def evaluate(model: Model, options: Options, pictures: Path | None, progress: Pr
     forms = _classes(model, result, batches, labels, progress)
     reference = forms[0]
 
-    def accuracy(classes: np.ndarray) -> Accuracy:
-        hits = classes == labels
-        lost = None if classes is reference else paired_loss(reference == labels, hits)
-        return Accuracy(share(hits), lost, round(100 * float(np.mean(classes == reference)), 2))
-
     return Evaluation(
         len(labels),
         sum(len(batch.skipped) for batch in batches),
-        *map(accuracy, forms),
+        *(accuracy_of(classes, reference, labels) for classes in forms),
         *([None] if len(forms) == 2 else []),
     )
+
+
+def accuracy_of(classes: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> Accuracy:
+    """The accuracy of a form that puts pictures into ``classes``, where the model file puts them into ``reference``."""
+    hits = classes == labels
+    lost = None if classes is reference else paired_loss(reference == labels, hits)
+    return Accuracy(share(hits), lost, round(100 * float(np.mean(classes == reference)), 2))
 
 
 def _classes(
@@ -109,7 +111,7 @@ def _classes(
             scores.append(_library(stack, result, result.quantized.int8, _int8_files(result), folder / "int8"))
         scores.append(_library(stack, result, result.quantized.graph, result.files, folder / "library"))
         found = _in_parallel(scores, batches, workers, progress)
-    return [_class(values, labels, model) for values in found]
+    return [class_of(values, labels, model) for values in found]
 
 
 def _int8_files(result: Build) -> dict[str, str | bytes]:
@@ -145,7 +147,7 @@ def _in_parallel(
     return [np.concatenate(parts[index * count : (index + 1) * count]) for index in range(len(scores))]
 
 
-def _class(scores: np.ndarray, labels: np.ndarray, model: Model) -> np.ndarray:
+def class_of(scores: np.ndarray, labels: np.ndarray, model: Model) -> np.ndarray:
     """The class of each row; with one class more than 1000 ImageNet labels, class 0 is the background."""
     background = scores.shape[1] == 1001 and labels.max() < 1000
     if labels.max() >= scores.shape[1]:
@@ -157,7 +159,12 @@ def _class(scores: np.ndarray, labels: np.ndarray, model: Model) -> np.ndarray:
     return scores.argmax(axis=1) - int(background)
 
 
-def _labelled(model: Model, pictures: Path | None) -> Dataset:
+def labelled(model: Model, pictures: Path | None) -> Dataset:
+    """The pictures that accuracy is measured on.
+
+    Raises:
+        QmkitError: ``no-labels``.
+    """
     dataset = find_dataset(model, pictures)
     if dataset is None or dataset.labels is None:
         raise QmkitError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from quantmcu_kit import memory, patch, quantize
 from quantmcu_kit.boards.catalog import Board
+from quantmcu_kit.emit.choose_kernels import choose_branch_kernels, choose_kernels
 from quantmcu_kit.emit.footprint import PACKED_STACK_BYTES, STACK_BYTES
 from quantmcu_kit.emit.latency import has_cycles, patch_costs
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
@@ -24,11 +26,22 @@ _TIGHTER_PLANS = 4  # tried where blocks cannot be placed without gaps
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How an integer graph runs on a board: what there was to choose from, the stages, and their memory."""
+    """How an integer graph runs on a board: what there was to choose from, the stages, and their memory.
 
+    Attributes:
+        graph: with the kernels that its nodes run by; where patches have classes, the one that stands for all of them.
+        branches: these classes.
+    """
+
+    graph: Graph
     choice: patch.Choice
     schedule: Schedule
     memory: MemoryPlan
+    branches: Branches | None = None
+
+    def fits(self, arena_bytes: int) -> bool:
+        """Whether it was planned within a limit, and its memory keeps to it."""
+        return self.choice.fits and self.memory.arena_bytes <= arena_bytes
 
 
 def core_of(board: Board) -> str:
@@ -43,7 +56,10 @@ def arena_limit(board: Board, options: Options) -> int:
 
 
 def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = True) -> Layout:
-    """Plan an integer graph's patches and memory for a board.
+    """Choose an integer graph's kernels, and plan its patches and memory for a board.
+
+    The fastest kernels take scratch. Where they exceed the RAM, portable ones are tried: for the layers that exceed it
+    one by one, then for all.
 
     Args:
         must_fit: where the user limits the RAM, no plan within it is an error.
@@ -51,6 +67,48 @@ def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = Tr
     Raises:
         QmkitError: ``ram-budget``, ``cost-limit``, ``bad-patches`` or ``bad-plan``: what is asked for cannot be.
     """
+    limit = arena_limit(board, options)
+
+    def fastest(schedule: Schedule | None) -> Graph:
+        return choose_kernels(graph, board.cpu, schedule)
+
+    def frugal(schedule: Schedule | None) -> Graph:
+        return _without_greedy_kernels(fastest(schedule), limit)
+
+    def portable(schedule: Schedule | None) -> Graph:
+        return graph
+
+    if fastest(None) is graph:
+        return _lay_out(portable, board, options, must_fit)
+    found = []
+    for kernels in (fastest, frugal):
+        try:
+            found.append(_lay_out(kernels, board, options, must_fit))
+        except QmkitError:
+            continue
+        if found[-1].fits(limit):
+            return found[-1]
+    smallest = _lay_out(portable, board, options, must_fit)
+    return smallest if smallest.fits(limit) or not found else found[0]
+
+
+def _without_greedy_kernels(graph: Graph, limit: int) -> Graph:
+    """The graph with portable kernels for nodes that need more than so many bytes when they run whole."""
+    alive = memory.bytes_alive(graph)
+    nodes = [
+        dataclasses.replace(node, kernel="") if size > limit else node
+        for node, size in zip(graph.nodes, alive, strict=True)
+    ]
+    return graph.replace(nodes=nodes)
+
+
+def _lay_out(kernels: Callable[[Schedule | None], Graph], board: Board, options: Options, must_fit: bool) -> Layout:
+    """One plan.
+
+    Args:
+        kernels: the graph with its kernels for a schedule, None before there is one.
+    """
+    graph = kernels(None)
     costs = _costs(graph, board) if options.cost in (None, "cycles") else None
     alive = memory.bytes_alive(graph)
     limit = budget = arena_limit(board, options)
@@ -59,20 +117,31 @@ def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = Tr
         wishes = dataclasses.replace(wishes, must_fit=wishes.must_fit and must_fit)
         choice = patch.choose(graph, costs, wishes, whole_bytes=alive)
         schedule = patch.lay_out(graph, choice.plan)
+        graph = kernels(schedule)
         plan = _memory(graph, schedule, board, limit)
         if not choice.fits or plan.arena_bytes <= limit:
             break
         budget -= plan.arena_bytes - limit
-    return Layout(choice, schedule, plan)
+    return Layout(graph, choice, schedule, plan)
 
 
 def laid_out_again(layout: Layout, graph: Graph, branches: Branches | None, board: Board, options: Options) -> Layout:
-    """The same patches with memory for other widths: for the widest of the patches' classes.
+    """The same patches with kernels and memory for other widths: for the widest of the patches' classes.
 
     Raises:
         QmkitError: ``ram-budget``: it exceeds what the user allows.
     """
-    plan = _memory(graph, layout.schedule, board, arena_limit(board, options), branches)
+    limit = arena_limit(board, options)
+    ways = [(graph, branches)]  # as in :func:`lay_out`, the fastest kernels before the portable ones
+    if branches:
+        fastest = choose_branch_kernels(branches, board.cpu, layout.schedule)
+        ways.insert(0, (fastest.common, fastest))
+    else:
+        ways.insert(0, (choose_kernels(graph, board.cpu, layout.schedule), None))
+    for graph, branches in ways:
+        plan = _memory(graph, layout.schedule, board, limit, branches)
+        if plan.arena_bytes <= limit:
+            break
     if options.ram is not None and plan.arena_bytes > options.ram:
         raise QmkitError(
             "ram-budget",
@@ -81,7 +150,7 @@ def laid_out_again(layout: Layout, graph: Graph, branches: Branches | None, boar
             hint=f"--ram {plan.arena_bytes}, more and smaller --patches, or --vdpc off",
             exit_code=EXIT_FAILED,
         )
-    return dataclasses.replace(layout, memory=plan)
+    return dataclasses.replace(layout, graph=graph, memory=plan, branches=branches)
 
 
 def _memory(graph: Graph, schedule: Schedule, board: Board, limit: int, branches: Branches | None = None) -> MemoryPlan:

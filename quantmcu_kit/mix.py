@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantmcu_kit import emit, precision, quantize, search
+from quantmcu_kit import accuracy, emit, passes, precision, quantize, search
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.calibrate import Progress
+from quantmcu_kit.emit.choose_kernels import choose_kernels
 from quantmcu_kit.emit.footprint import estimate_footprint
 from quantmcu_kit.emit.latency import estimate_latency, patch_costs
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
-from quantmcu_kit.ir.branches import may_have_classes, settled
+from quantmcu_kit.ir.branches import Branches, may_have_classes, settled
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
 from quantmcu_kit.ir.schedule import HaloMode, Schedule, Stage
@@ -69,10 +70,10 @@ def frame_of(graph: Graph, board: Board, options: Options) -> Frame:
         options,
         layout,
         settings,
-        _budgets(graph, nominal, layout, board, options),
+        _budgets(graph, layout, board, options),
         cycle_model(graph, board, options) if options.cost == "cycles" or options.latency is not None else None,
-        _flash_beside_weights(nominal, layout, board) + _flash_of_classes(nominal, layout, options),
-        {node.name: scratch_bytes(nominal, node) for node in nominal.nodes},
+        _flash_beside_weights(layout, board) + _flash_of_classes(nominal, layout, options),
+        {node.name: scratch_bytes(layout.graph, node) for node in layout.graph.nodes},
     )
     try:
         _check(graph, frame)
@@ -81,6 +82,11 @@ def frame_of(graph: Graph, board: Board, options: Options) -> Frame:
             raise
         return dataclasses.replace(frame, budgets=_without_board(frame.budgets, options))
     return frame
+
+
+def quantize_settings(options: Options) -> quantize.Settings:
+    """How to quantize."""
+    return quantize.Settings(options.range, options.rounding)
 
 
 def _check(graph: Graph, frame: Frame) -> None:
@@ -107,6 +113,9 @@ def find_mix(
     board: Board,
     frame: Frame,
     progress: Progress,
+    *,
+    sensitivity: precision.Sensitivity | None = None,
+    refined_on: np.ndarray | None = None,
 ) -> tuple[Mix, Layout]:
     """Search for widths within a frame.
 
@@ -114,6 +123,8 @@ def find_mix(
         graph: float.
         int8: the same with 8 bits everywhere.
         inputs: int8 [n, ...], calibration pictures as ``int8`` takes them.
+        sensitivity: of the same network and pictures, where it exists: it remembers what it measured.
+        refined_on: int8 [n, ...], more pictures, that constants are fitted to when the widths are known.
 
     Raises:
         QmkitError: ``infeasible-budget``, ``ram-budget``: no widths fit.
@@ -126,18 +137,38 @@ def find_mix(
         frame.layout.schedule,
         inputs,
         frame.settings,
-        quantize.Settings(options.range, options.rounding),
+        quantize_settings(options),
         budgets=frame.budgets,
         cycles=frame.cycles,
         fixed_flash_bytes=frame.fixed_flash_bytes,
         fixed_bytes=frame.fixed_bytes,
+        sensitivity=sensitivity,
         progress=progress,
     )
     if mix.branches is None:
+        if refined_on is not None:
+            mix = dataclasses.replace(mix, graph=_refined(graph, mix, calibration, refined_on, options, progress))
+        mix = dataclasses.replace(mix, graph=passes.remove_dead_channels(mix.graph))
         return _planned_again(graph, mix, board, options)
-    integer, branches = settled(mix.branches)
+    integer, branches = settled(_without_dead_channels(mix.branches, frame.layout.schedule))
     mix = dataclasses.replace(mix, graph=integer, branches=branches)
     return mix, laid_out_again(frame.layout, integer, branches, board, options)
+
+
+def _refined(
+    graph: Graph, mix: Mix, calibration: Calibration, inputs: np.ndarray, options: Options, progress: Progress
+) -> Graph:
+    effort = None
+    if options.effort:
+        effort = accuracy.Settings(seconds=options.effort, cache=search.default_folder() / "blocks")
+    settings = quantize_settings(options)
+    return accuracy.refine(graph, calibration, mix.result.precision, settings, inputs, effort, progress)
+
+
+def _without_dead_channels(branches: Branches, schedule: Schedule) -> Branches:
+    """The same channels in all classes; what a scan reads stays whole."""
+    scanned = frozenset({schedule.stages[branches.stage].patches.input})
+    return dataclasses.replace(branches, graphs=passes.remove_alike(branches.graphs, scanned))
 
 
 def _planned_again(graph: Graph, mix: Mix, board: Board, options: Options) -> tuple[Mix, Layout]:
@@ -184,6 +215,7 @@ def _nothing_to_classify(options: Options, schedule: Schedule) -> QmkitError:
 
 
 def _settings(options: Options) -> precision.Settings:
+    search.find(options.search)  # it exists, and has what it needs
     map_widths, weight_widths = options.candidate_widths
     return precision.Settings(
         search=options.search,
@@ -195,10 +227,11 @@ def _settings(options: Options) -> precision.Settings:
         map_widths=map_widths,
         weight_widths=weight_widths,
         by_cycles=options.cost == "cycles",
+        state=search.default_folder(),
     )
 
 
-def _budgets(graph: Graph, int8: Graph, layout: Layout, board: Board, options: Options) -> search.Budgets:
+def _budgets(graph: Graph, layout: Layout, board: Board, options: Options) -> search.Budgets:
     """What the user says; else what the board leaves. Maps may go to external RAM, where there is some."""
     _, bitops = precision.count_bitops(graph, layout.schedule, PrecisionPlan())
     millisecond = board.clock_mhz * 1000
@@ -206,16 +239,14 @@ def _budgets(graph: Graph, int8: Graph, layout: Layout, board: Board, options: O
         ram_bytes=options.ram if board.psram_bytes else arena_limit(board, options),
         flash_bytes=board.free_flash_bytes if options.flash is None else options.flash,
         bitops=None if options.bitops is None else options.bitops * bitops,
-        cycles=None
-        if options.latency is None
-        else _cycles_of_nodes(int8, layout, board, options.latency * millisecond),
+        cycles=None if options.latency is None else _cycles_of_nodes(layout, board, options.latency * millisecond),
         units={"bitops": (bitops, "of the BitOPs at 8 bits"), "cycles": (millisecond, "milliseconds of the layers")},
     )
 
 
-def _cycles_of_nodes(int8: Graph, layout: Layout, board: Board, cycles: float) -> float:
+def _cycles_of_nodes(layout: Layout, board: Board, cycles: float) -> float:
     """What a number of cycles leaves for nodes, beside what patches and the network take around them."""
-    latency = estimate_latency(int8, board, layout.schedule, layout.memory)
+    latency = estimate_latency(layout.graph, board, layout.schedule, layout.memory)
     if latency is None:
         raise QmkitError(
             "no-cycle-model",
@@ -226,8 +257,9 @@ def _cycles_of_nodes(int8: Graph, layout: Layout, board: Board, cycles: float) -
     return max(1.0, cycles - (latency.cycles - sum(latency.layers)))
 
 
-def _flash_beside_weights(int8: Graph, layout: Layout, board: Board) -> int:
+def _flash_beside_weights(layout: Layout, board: Board) -> int:
     """Code and constants other than weights: of the library at 8 bits, and what packing adds."""
+    int8 = layout.graph
     files = emit.render(int8, layout.memory, name="network", board=board.id, schedule=layout.schedule)
     weights = {node.inputs[1] for node in int8.nodes if TABLE[node.op].weight_axis is not None}
     flash = estimate_footprint(manifests.from_json(files[manifests.PATH])).flash_bytes
@@ -270,5 +302,5 @@ def cycle_model(graph: Graph, board: Board, options: Options) -> CostFunction:
 def _cycles_by_node(graph: Graph, board: Board, weights: int, maps: int) -> Mapping[str, float]:
     names = (node.inputs[1] for node in graph.nodes if TABLE[node.op].weight_axis is not None)
     plan = PrecisionPlan(maps, weights=dict.fromkeys(names, weights))
-    nominal = nominal_graph(graph, plan)
+    nominal = choose_kernels(nominal_graph(graph, plan), board.cpu)
     return dict(zip((node.name for node in nominal.nodes), patch_costs(nominal, core_of(board)).whole, strict=True))

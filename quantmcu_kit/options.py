@@ -82,7 +82,10 @@ class Options:
         "patches, bitops for bits.",
         "cycles|macs|bitops",
     )
-    search: str = _option("vdqs", "With --bits auto: how bits are searched for: vdqs, or what a package brings.")
+    search: str = _option(
+        "vdqs",
+        "With --bits auto: how to search: vdqs, milp, memory-driven, uniform, haq, or what a package brings.",
+    )
     proxy: str = _option(
         "kl",
         "How the search knows what a width loses: kl (measured at the network's output) or entropy (of calibration "
@@ -108,6 +111,11 @@ class Options:
     weight_widths: str = _option("8,4", "Bits that weights may have.")
     bitops: float | None = _option(
         None, "Most BitOPs, as a share of those at 8 bits: 0.5. Default: what the trade-off gives."
+    )
+    effort: float = _option(
+        0.0,
+        "With --bits auto: seconds to train the mix on calibration pictures, block by block, to give what the float "
+        "network gives. Needs the extra accuracy.",
     )
     flash: int | None = _option(None, "Most bytes of flash. Default: what the board leaves.")
     latency: float | None = _option(
@@ -187,6 +195,14 @@ class Options:
                 "a budget is above 0",
                 f"--{name} {_EXAMPLES[name]}",
             )
+        _require(0 <= self.effort < float("inf"), "effort", self.effort, "it is a number of seconds", "--effort 300")
+        _require(
+            self.effort == 0 or self.bits == "auto",
+            "effort",
+            self.effort,
+            "what has 8 bits everywhere is not trained",
+            "--bits auto, or no --effort",
+        )
         _require(
             self.bitops is None or self.bitops <= 1,
             "bitops",

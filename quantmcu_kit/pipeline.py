@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quantmcu_kit import calibrate, emit, passes, precision, quantize, tflite
+from quantmcu_kit import accuracy, calibrate, emit, passes, precision, quantize, tflite
 from quantmcu_kit.boards.catalog import Board, find
 from quantmcu_kit.calibrate import Dataset, Progress
 from quantmcu_kit.emit.footprint import Footprint, estimate_footprint
@@ -24,7 +24,7 @@ from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.manifest import Manifest
 from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
 from quantmcu_kit.layout import Layout, lay_out, nominal_graph
-from quantmcu_kit.mix import Frame, find_mix, frame_of
+from quantmcu_kit.mix import Frame, find_mix, frame_of, quantize_settings
 from quantmcu_kit.ops.branches import BranchInterpreter, interpreter_of
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
@@ -35,6 +35,7 @@ from quantmcu_kit.tflite.kinds import ModelKind
 MAX_MODEL_BYTES = 256 * 1024 * 1024  # far beyond any microcontroller's flash
 BATCH = 16  # pictures decoded, observed or simulated at a time
 GOLDENS = 4  # golden vectors in a library
+_NOT_TRAINED = "networks with classes of patches are not trained: --vdpc off, or no --effort"
 CLASS_PICTURE = "patch_classes.png"
 
 
@@ -49,6 +50,7 @@ class Model:
     Attributes:
         name: C identifier made of the file's name.
         kind: how the file came.
+        removed_channels: of layers with weights, constant or read by nothing: the graph does without them.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Model:
     data: bytes
     kind: ModelKind
     graph: Graph
+    removed_channels: int = 0
 
     @property
     def is_integer(self) -> bool:
@@ -134,27 +137,37 @@ def load_model(path: Path) -> Model:
         cleaned = passes.run_all(graph)
     except QmkitError as error:
         raise error.located(path.name) from None
-    return Model(path, library_name(path.stem), data, tflite.classify(graph), cleaned)
+    removed = passes.count_removed_channels(graph, cleaned)
+    return Model(path, library_name(path.stem), data, tflite.classify(graph), cleaned, removed)
 
 
 def build(model: Model, options: Options, progress: Progress = _silent) -> Build:
     """The whole flow. Nothing is written: see :func:`emit.write`."""
     board = find(options.board)
-    frame = _frame(model, board, options)
+    frame = frame_of_search(model, board, options)
     quantized = quantize_model(model, options, progress)
     if frame:
         quantized, layout = with_mix(model, quantized, board, frame, progress)
     else:
+        quantized = dataclasses.replace(quantized, graph=passes.remove_dead_channels(quantized.graph))
         layout = lay_out(quantized.graph, board, options)
-    branches = quantized.branches
+    result = rendered(model, quantized, layout, board, options, progress)
+    _check_limits(result.footprint, result.latency, options)
+    return result
+
+
+def rendered(
+    model: Model, quantized: Quantized, layout: Layout, board: Board, options: Options, progress: Progress = _silent
+) -> Build:
+    """An integer network that is laid out for a board, as a library."""
     progress("emit", 0, 1)
     files = emit.render(
-        quantized.graph,
+        layout.graph,
         layout.memory,
         name=options.name or model.name,
         board=board.id,
         schedule=layout.schedule,
-        branches=branches,
+        branches=layout.branches,
         preprocess=quantized.preprocess,
         class_names=quantized.class_names,
         goldens=quantized.goldens,
@@ -162,9 +175,8 @@ def build(model: Model, options: Options, progress: Progress = _silent) -> Build
     )
     progress("emit", 1, 1)
     manifest = manifests.from_json(files[manifests.PATH])
-    latency = estimate_latency(quantized.graph, board, layout.schedule, layout.memory, branches)
+    latency = estimate_latency(layout.graph, board, layout.schedule, layout.memory, layout.branches)
     footprint = estimate_footprint(manifest)
-    _check_limits(footprint, latency, options)
     return Build(board, quantized, layout, manifest, footprint, latency, files)
 
 
@@ -183,8 +195,7 @@ def quantize_model(model: Model, options: Options, progress: Progress = _silent)
         calibration, warnings = calibrate.observe(
             model.data, model.graph, dataset, preprocess, limit=options.limit, progress=progress
         )
-        settings = quantize.Settings(options.range, options.rounding)
-        graph = quantize.apply(graph, calibration, PrecisionPlan(), settings)
+        graph = quantize.apply(graph, calibration, PrecisionPlan(), quantize_settings(options))
     goldens = _goldens(Interpreter(graph, integer=True), graph, dataset, preprocess)
     names, complaint = _class_names(graph, dataset)
     return Quantized(graph, preprocess, names, goldens, (*warnings, *complaint), calibration)
@@ -210,34 +221,66 @@ def _check_limits(footprint: Footprint, latency: Latency | None, options: Option
         )
 
 
-def _frame(model: Model, board: Board, options: Options) -> Frame | None:
+def frame_of_search(model: Model, board: Board, options: Options) -> Frame | None:
     """What a search for widths has to keep to, where there is one: before the user waits for calibration."""
     if options.bits != "auto":
         return None
     if model.is_integer:
         raise _already_quantized(model)
+    if options.effort:
+        accuracy.check_torch()
     return frame_of(model.graph, board, options)
 
 
 def with_mix(
-    model: Model, int8: Quantized, board: Board, frame: Frame, progress: Progress = _silent
+    model: Model,
+    int8: Quantized,
+    board: Board,
+    frame: Frame,
+    progress: Progress = _silent,
+    *,
+    sensitivity: precision.Sensitivity | None = None,
 ) -> tuple[Quantized, Layout]:
     """A float model quantized at 8 bits -> the mix of widths that the search finds for the board.
+
+    Args:
+        sensitivity: see :func:`mix.find_mix`.
 
     Raises:
         QmkitError: what :func:`mix.find_mix` raises.
     """
-    dataset = find_dataset(model, frame.options.images)
-    count = min(frame.options.limit, precision.PICTURES)
-    samples = np.concatenate([batch.data for batch in dataset.batches(BATCH, limit=count)])
-    inputs = calibrate.quantized_inputs(int8.graph, samples, int8.preprocess)
-    mix, layout = find_mix(model.graph, int8.graph, int8.calibration, inputs, board, frame, progress)
+    samples, inputs = measured_inputs(model, int8, frame.options)
+    more = frame.options.limit if frame.options.effort else accuracy.FEEDBACK_PICTURES
+    mix, layout = find_mix(
+        model.graph,
+        int8.graph,
+        int8.calibration,
+        inputs,
+        board,
+        frame,
+        progress,
+        sensitivity=sensitivity,
+        refined_on=calibration_inputs(model, int8, frame.options, more)[1],
+    )
     run = interpreter_of(mix.graph, layout.schedule, mix.branches)
-    goldens = _goldens(run, mix.graph, dataset, int8.preprocess)
+    goldens = _goldens(run, mix.graph, find_dataset(model, frame.options.images), int8.preprocess)
     pictures = _class_picture(mix, samples[0])
+    warnings = (*int8.warnings, *((_NOT_TRAINED,) if frame.options.effort and mix.branches else ()))
     return dataclasses.replace(
-        int8, graph=mix.graph, goldens=goldens, mix=mix, int8=int8.graph, pictures=pictures
+        int8, graph=mix.graph, goldens=goldens, mix=mix, int8=int8.graph, pictures=pictures, warnings=warnings
     ), layout
+
+
+def measured_inputs(model: Model, int8: Quantized, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """Calibration pictures that losses are measured on: as the data set has them, and as the network takes them."""
+    return calibration_inputs(model, int8, options, precision.PICTURES)
+
+
+def calibration_inputs(model: Model, int8: Quantized, options: Options, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Likewise, of another number of calibration pictures, spread over them."""
+    batches = find_dataset(model, options.images).batches(BATCH, limit=min(options.limit, most))
+    samples = np.concatenate([batch.data for batch in batches])
+    return samples, calibrate.quantized_inputs(int8.graph, samples, int8.preprocess)
 
 
 def _class_picture(mix: Mix, sample: np.ndarray) -> dict[str, bytes]:

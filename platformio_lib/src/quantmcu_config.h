@@ -17,11 +17,28 @@
 #pragma GCC optimize("O2")
 #endif
 
+/* QMCU_PORTABLE: 1 leaves out what is written for one kind of processor: everything is portable C. A program that makes
+ * a Cortex-M trap unaligned accesses (CCR.UNALIGN_TRP) sets it. */
+#ifndef QMCU_PORTABLE
+#define QMCU_PORTABLE 0
+#endif
+
+/* QMCU_REQUIRE_NATIVE: 1 makes it an error to compile kernels that were chosen for a processor's own instructions where
+ * the compiler's target does not have these. Else portable loops do the same, slower. */
+#ifndef QMCU_REQUIRE_NATIVE
+#define QMCU_REQUIRE_NATIVE 0
+#endif
+
 #include "quantmcu/namespace.h"
 
 /* QMCU_PACKED: 0 leaves out what reads and writes values of 4 and 2 bits. A generated library sets it in namespace.h. */
 #ifndef QMCU_PACKED
 #define QMCU_PACKED 1
+#endif
+
+/* QMCU_NATIVE: 0 if no kernel has anything but portable loops. A generated library sets it in namespace.h. */
+#ifndef QMCU_NATIVE
+#define QMCU_NATIVE 1
 #endif
 
 #endif

@@ -15,6 +15,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_DSP_CORES = frozenset(("cortex-m4f", "cortex-m7", "cortex-m33"))
+
 
 @dataclass(frozen=True)
 class Board:
@@ -54,6 +56,11 @@ class Board:
     flash_code_lines: int = 0
     flash_data_lines: int = 0
     flash_line_bytes: int = 0
+
+    @property
+    def has_dsp(self) -> bool:
+        """Whether the core has the DSP extension, for which kernels are written (``native/cortexm_dsp``)."""
+        return self.cpu in _DSP_CORES
 
     @property
     def free_ram_bytes(self) -> int:

@@ -19,6 +19,7 @@ from quantmcu_kit.emit.latency import Latency, estimate_latency
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.layout import Layout, arena_limit, lay_out
+from quantmcu_kit.ops.interpret import kernel_calls
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
 from quantmcu_kit.patch.plan import front_json
@@ -26,6 +27,7 @@ from quantmcu_kit.pipeline import Model
 
 _PLANS_SHOWN = 12
 _GRIDS_SHOWN = 6
+_WIDE = 100  # columns of a terminal in which kernels are shown
 
 
 @console.command
@@ -57,8 +59,8 @@ def inspect(
     graph = pipeline.sized_graph(source)
     options = Options(board=board, optimize=optimize, ram=ram, input=input, patches="auto" if patches else "off")
     layout = lay_out(graph, target, options)
-    latency = estimate_latency(graph, target, layout.schedule, layout.memory)
-    facts = _facts(source, graph, layout, target, latency)
+    latency = estimate_latency(layout.graph, target, layout.schedule, layout.memory)
+    facts = _facts(source, layout.graph, layout, target, latency)
     if json:
         console.print_json(facts)
     else:
@@ -84,6 +86,7 @@ def _facts(source: Model, graph: Graph, layout: Layout, board: Board, latency: L
                 "macs": cost.macs,
                 "parameters": weights,
                 "map_bytes": output.elements,
+                "kernels": [call.kernel for call in kernel_calls(graph, node)],
                 "cycles": latency.layers[index] if latency else None,
             }
         )
@@ -95,6 +98,7 @@ def _facts(source: Model, graph: Graph, layout: Layout, board: Board, latency: L
         "outputs": [_port(port) for port in graph.outputs],
         "macs": sum(layer["macs"] for layer in layers),
         "parameters": sum(layer["parameters"] for layer in layers),
+        "removed_channels": source.removed_channels,
         "arena_bytes": plan.arena_bytes,
         "arena_lower_bound_bytes": plan.lower_bound_bytes,
         "board": board.id,
@@ -111,13 +115,17 @@ def _port(port: object) -> dict[str, object]:
 
 def _print_facts(source: Model, facts: dict, board: Board, latency: Latency | None) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("", "operator", "output", "MACs", "parameters", "map", *(["ms"] if latency else [])):
-        table.add_column(title, justify="left" if title == "operator" else "right", no_wrap=True)
+    shows_kernels = console.out.width >= _WIDE
+    titles = ("", "operator", "output", "MACs", "parameters", "map", *(["ms"] if latency else []))
+    for title in (*titles, *(["kernel"] if shows_kernels else [])):
+        table.add_column(title, justify="left" if title in ("operator", "kernel") else "right", no_wrap=True)
     for layer in facts["layers"]:
         shape = "x".join(map(str, layer["shape"][1:]))
         figures = [f"{layer[key]:,}" if layer[key] else "-" for key in ("macs", "parameters", "map_bytes")]
         if latency:
             figures.append(f"{latency.milliseconds_of(layer['cycles']):,.2f}" if layer["cycles"] else "-")
+        if shows_kernels:
+            figures.append(", ".join(layer["kernels"]) or "-")
         table.add_row(f"{layer['index']:02d}", layer["op"], shape, *figures)
     console.out.print(table)
     for kind in ("inputs", "outputs"):
@@ -127,6 +135,8 @@ def _print_facts(source: Model, facts: dict, board: Board, latency: Latency | No
         f"{source.kind.value}: {facts['macs'] / 1e6:,.2f} M MACs, {facts['parameters']:,} parameters, "
         f"arena at 8 bits {facts['arena_bytes']:,} B (lower bound {facts['arena_lower_bound_bytes']:,} B)"
     )
+    if source.removed_channels:
+        console.out.print(f"{source.removed_channels:,} channels that are constant or that nothing reads are left out")
     for line in latency_lines(latency, board):
         console.out.print(line)
 

@@ -10,7 +10,7 @@ import numpy as np
 from quantmcu_kit.ir.branches import StaticClasses
 from quantmcu_kit.ir.plans import MIXED, OUTLIER, WHOLE, PrecisionPlan
 from quantmcu_kit.pipeline import Build
-from quantmcu_kit.precision import count_bitops
+from quantmcu_kit.precision import Attempt, count_bitops
 from quantmcu_kit.search.class_map import ClassMap
 
 _MOST_LINES = 400
@@ -71,7 +71,8 @@ def mix_lines(result: Build) -> Iterator[tuple[str, str]]:
         return
     found = mix.result
     maps = Counter(bits for by_class in found.feature_maps.values() for bits in by_class.values())
-    yield "bits", f"feature maps {_shares(maps)}; weights {_shares(Counter(found.weights.values()))}"
+    weights = f"; weights {_shares(Counter(found.weights.values()))}" if found.weights else ""
+    yield "bits", f"feature maps {_shares(maps)}{weights}"
     yield (
         "",
         (
@@ -80,11 +81,11 @@ def mix_lines(result: Build) -> Iterator[tuple[str, str]]:
         ),
     )
     chosen = mix.attempts[0]
-    others = ", ".join(f"{each.name} {each.divergence:.4f}" for each in mix.attempts[1:])
+    others = ", ".join(f"{_title(each)}: {each.divergence:.4f}" for each in mix.attempts[1:])
     yield (
         "",
-        f"predicted loss {chosen.divergence:.4f}, patch classes: {chosen.name}"
-        + (f" (tried: {others})" if others else ""),
+        f"predicted loss {chosen.divergence:.4f}, patch classes {_title(chosen)}"
+        + (f" (tried {others})" if others else ""),
     )
     if mix.branches is None:
         return
@@ -95,6 +96,11 @@ def mix_lines(result: Build) -> Iterator[tuple[str, str]]:
             "patches",
             f"each picture decides; {100 * chosen.outlier_share:.0f} % of the patches were outliers in calibration",
         )
+
+
+def _title(attempt: Attempt) -> str:
+    """The rule of its classes, and λ where the strategy has one."""
+    return attempt.name if attempt.trade_off is None else f"{attempt.name} at λ {attempt.trade_off:g}"
 
 
 def grid_lines(names: Sequence[Sequence[str]]) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from quantmcu_kit.emit.runtime_files import runtime_root
+from quantmcu_kit.emit.runtime_files import replaced_sources, runtime_root
 from quantmcu_kit.ir.manifest import LayerEntry, Manifest, SegmentEntry
 from quantmcu_kit.ir.schedule import HaloMode
 
@@ -72,10 +72,7 @@ def estimate_footprint(manifest: Manifest) -> Footprint:
     code += sum(_segment_code(manifest, segment) for segment in manifest.segments)
     if any(port.arena_offset is None for port in manifest.inputs):
         code += sizes["segments"]["pulled_input"]
-    for path in manifest.files:
-        stem = PurePosixPath(path).stem
-        if path.startswith("src/") and path.endswith(".c"):
-            code += runtime.get(stem, 0)
+    code += sum(runtime.get(stem, 0) for stem in _linked_sources(manifest))
     code += sum(parts.get(kernel, 0) for kernel in _in_segments(manifest))
     if any(map(_moves, manifest.segments)):
         code += parts["patch"]
@@ -85,7 +82,17 @@ def estimate_footprint(manifest: Manifest) -> Footprint:
 
 def _is_packed(manifest: Manifest) -> bool:
     """Whether maps or weights have less than 8 bits."""
-    return any(PurePosixPath(path).name == "pack_ref.c" for path in manifest.files)
+    return any(
+        bits < 8 for layer in manifest.layers for bits in (layer.bits, layer.weight_bits or 8, *layer.class_bits)
+    )
+
+
+def _linked_sources(manifest: Manifest) -> frozenset[str]:
+    """Names in the table of the C files whose code is part of a program: native ones in place of portable ones."""
+    paths = [PurePosixPath(path) for path in manifest.files if path.startswith("src/") and path.endswith(".c")]
+    native = frozenset(path for path in paths if path.parent.parent.name == "native")
+    names = {f"{path.stem}__dsp" if path in native else path.stem for path in paths}
+    return frozenset(names - replaced_sources() if native else names)
 
 
 def table_bytes(segment: SegmentEntry) -> int:

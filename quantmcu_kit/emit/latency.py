@@ -104,8 +104,16 @@ class PatchCosts:
 
 
 @lru_cache
-def _table() -> dict[str, Any]:
-    return tomllib.loads((runtime_root() / "cycles.toml").read_text("utf-8"))
+def _table(file: str = "cycles.toml") -> dict[str, Any]:
+    return tomllib.loads((runtime_root() / file).read_text("utf-8"))
+
+
+@lru_cache
+def table_of(core: str) -> Mapping[str, Mapping[str, float]]:
+    """Cycles of what each kernel does on a core of the table; ``error`` is how far estimates are off at most."""
+    portable, native = (_table(file)["cores"].get(core, {}) for file in ("cycles.toml", "native_cycles.toml"))
+    errors = {name: max(value, native.get("error", {}).get(name, 0.0)) for name, value in portable["error"].items()}
+    return {**portable, **native, "error": errors}
 
 
 def has_cycles(core: str) -> bool:
@@ -113,10 +121,23 @@ def has_cycles(core: str) -> bool:
     return core in _table()["cores"]
 
 
+def knows_kernel(kernel: str, core: str) -> bool:
+    """Whether the table has cycles of a kernel on a core."""
+    return kernel in table_of(core)
+
+
 def cycles_of(kernel: str, work: Work, core: str) -> float:
-    """Cycles of ``work`` in ``kernel``, or in :data:`NETWORK`, on a core of the table."""
-    cycles = _table()["cores"][core][kernel]
-    return sum(cycles[name] * count for name, count in work.items())
+    """Cycles of ``work`` in ``kernel``, or in :data:`NETWORK`, on a core of the table.
+
+    What no layer of the bench ever did, such as some mixtures of widths, counts nothing.
+    """
+    cycles = table_of(core)[kernel]
+    return sum(cycles.get(name, 0.0) * count for name, count in work.items())
+
+
+def works_cycles(works: Mapping[str, Work], core: str) -> float:
+    """Cycles of work by kernel, such as :func:`node_work`."""
+    return sum(cycles_of(kernel, work, core) for kernel, work in works.items())
 
 
 def network_work(graph: Graph, kernel_calls: int) -> Work:
@@ -153,7 +174,7 @@ def node_work(
 def patch_costs(graph: Graph, core: str) -> PatchCosts:
     """What an integer graph's nodes take whole and in patches, on a core of the table."""
     calls = [node_calls(graph, node) for node in graph.nodes]
-    segment = _table()["cores"][core][SEGMENT]
+    segment = table_of(core)[SEGMENT]
     moved_row = _MOVED_RUN / 16 * segment["copied_blocks"] + segment["long_copies"] + segment["kept_rows"]
     return PatchCosts(
         whole=tuple(sum(cycles_of(call.kernel, work_of(call), core) for call in of_node) for of_node in calls),
@@ -168,7 +189,7 @@ def patch_costs(graph: Graph, core: str) -> PatchCosts:
 
 def _part_cycles(call: KernelCall, core: str) -> float:
     """What a part takes before its first pixel."""
-    table = _table()["cores"][core]
+    table = table_of(core)
     if "part_calls" not in table[call.kernel]:
         return 0.0
     around = {"parts": 1, "operands": len(call.arguments) - 1}
@@ -205,7 +226,7 @@ def estimate_latency(
             if classes and graph.nodes[index].output in stage.patches.by_tensor:
                 layers.append(_classed_cycles(classes, stage, index, board.cpu))
             else:
-                layers.append(_works_cycles(node_work(graph, stage, index, of_node), board.cpu))
+                layers.append(works_cycles(node_work(graph, stage, index, of_node), board.cpu))
         if stage.patches is None:
             kernel_calls += sum(map(len, calls))
             continue
@@ -216,7 +237,7 @@ def estimate_latency(
             patches += cycles_of(SCAN, scan_work(graph, stage), board.cpu)
     between = cycles_of(NETWORK, network_work(graph, kernel_calls), board.cpu)
     table = _table()
-    errors = table["cores"][board.cpu]["error"]
+    errors = table_of(board.cpu)["error"]
     graphs = branches.graphs.values() if branches else (graph,)
     has_packed = any(tensor.dtype.is_packed for each in graphs for tensor in each.tensors.values())
     return Latency(
@@ -231,17 +252,13 @@ def estimate_latency(
     )
 
 
-def _works_cycles(works: Mapping[str, Work], core: str) -> float:
-    return sum(cycles_of(kernel, work, core) for kernel, work in works.items())
-
-
 def _classed_cycles(classes: PatchClasses, stage: Stage, index: int, core: str) -> float:
     """Of a node of a stage with branch classes."""
 
     def cycles(number: int, chosen: np.ndarray | None) -> float:
         graph = classes.graphs[number]
         calls = node_calls(graph, graph.nodes[index], in_patches=True)
-        return _works_cycles(node_work(graph, stage, index, calls, chosen), core)
+        return works_cycles(node_work(graph, stage, index, calls, chosen), core)
 
     return _over_classes(classes, cycles)
 
@@ -252,7 +269,7 @@ def _exchange_cycles(classes: PatchClasses, stage: Stage, core: str) -> float:
     def cycles(number: int, chosen: np.ndarray | None) -> float:
         graph, common = classes.graphs[number], classes.graphs[0]
         works = (exchange_work(graph, common, entry, chosen) for entry in stage.patches.maps)
-        return sum(_works_cycles(work, core) for work in works)
+        return sum(works_cycles(work, core) for work in works)
 
     return _over_classes(classes, cycles)
 

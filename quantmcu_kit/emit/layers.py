@@ -21,7 +21,7 @@ from quantmcu_kit.ir.plans import MemoryPlan, StageMemory
 from quantmcu_kit.ir.region import Region
 from quantmcu_kit.ir.schedule import Schedule, Stage
 from quantmcu_kit.ir.types import DType
-from quantmcu_kit.ops.interpret import prepare_node
+from quantmcu_kit.ops.interpret import kernel_calls
 from quantmcu_kit.ops.spec import KernelCall, OpSpec
 from quantmcu_kit.ops.table import TABLE
 
@@ -181,7 +181,7 @@ def node_calls(
     spec = TABLE[node.op]
     if in_patches and spec.is_view:
         return ()
-    calls = spec.emit(prepare_node(graph, node))
+    calls = kernel_calls(graph, node)
     if memory is None or not memory.joined:
         return calls
     return tuple(

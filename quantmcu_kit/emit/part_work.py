@@ -14,7 +14,20 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from quantmcu_kit.emit.work import KERNELS, WORD, Work, copies, each, fills, places, products, read, steps, total_of
+from quantmcu_kit.emit import native_work
+from quantmcu_kit.emit.work import (
+    KERNELS,
+    WORD,
+    Work,
+    copies,
+    each,
+    fills,
+    places,
+    products,
+    read,
+    steps,
+    total_of,
+)
 from quantmcu_kit.ir.schedule import PatchedMap, Span
 from quantmcu_kit.ops.spec import KernelCall
 
@@ -32,6 +45,7 @@ def parts_work(
         chosen: bool [row steps, column steps]: in these patches alone.
     """
     k = read(call.fields)
+    vars(k).update(native_work.FIXED.get(call.kernel, {}))
     k.channels = channels
     k.pitch = source.held.w * (k.input.c if hasattr(k, "input") else channels)
     kind, part = _PARTS[call.kernel]
@@ -111,7 +125,7 @@ def _binary(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Wo
     walk = k.walk
     is_spread = walk.rows > 1 and 0 in (walk.a_stride, walk.b_stride)  # one value per channel meets pixel after pixel
     runs = row[0] * (column[0] if is_spread else 1)
-    return {"part_rows": row[0], "part_runs": runs, "outputs": row[0] * column[0] * walk.channels}
+    return {"part_rows": row[0], "part_runs": runs, native_work.outputs_of(k, call): row[0] * column[0] * walk.channels}
 
 
 def _lookup(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
@@ -183,6 +197,7 @@ _PARTS: Mapping[str, tuple[_Along, _Part]] = {
     "mul": (_pixels, _binary),
     "pad": (_padded, _pad),
     "resize_nearest_neighbor": (_picked, _resize),
+    **dict.fromkeys(native_work.KERNELS, (_window, _windows)),
 }
 _ADDED: Mapping[str, Callable[[SimpleNamespace, int, int, int], Work]] = {
     "average_pool_2d": _added_pixels,

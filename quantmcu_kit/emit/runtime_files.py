@@ -12,12 +12,18 @@ from quantmcu_kit.errors import EXIT_ENVIRONMENT, QmkitError
 
 RUNTIME = "quantmcu"  # folder of the runtime, beside its configuration header
 CONFIG = "quantmcu_config.h"
+NATIVE = f"{RUNTIME}/native/"  # one folder per backend
 NAMESPACE = "quantmcu/namespace.h"  # the one file that a generated library replaces
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_DEFINITION = re.compile(r"^(?!static\b|typedef\b|#)[a-z][\w *]*?\b(qmcu_\w+)\([^;{]*\)\s*\{", re.MULTILINE)
+_DEFINITION = re.compile(
+    r"^(?:__attribute__\(\([\w, ]+\)\)\s+)?(?!static\b|typedef\b|#)[a-z][\w *]*?\b(qmcu_\w+)\([^;{]*\)\s*\{",
+    re.MULTILINE,
+)
 _INLINE = re.compile(r"^static inline [^;{]*?\b(qmcu_\w+)\([^;{]*\)\n\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _IF_PACKED = re.compile(r"^#if QMCU_PACKED\n(.*?)(?:^#else\n(.*?))?^#endif\n", re.MULTILINE | re.DOTALL)
+_NATIVE = re.compile(r"^#define QMCU_NATIVE_(\w+) 1", re.MULTILINE)
+_BACKENDS = ("", "__ref", "__dsp")  # what a primitive's name is followed by where it is defined
 _IDENTIFIER = re.compile(r"\bqmcu_\w+")
 
 
@@ -54,6 +60,19 @@ def _sources() -> dict[str, str]:
 def defined_symbols(text: str) -> tuple[str, ...]:
     """External functions that a runtime source defines, in order."""
     return tuple(_DEFINITION.findall(_COMMENT.sub("", text)))
+
+
+@lru_cache
+def replaced_sources() -> frozenset[str]:
+    """Stems of portable sources all of whose primitives a backend replaces."""
+    sources = _sources()
+    native = set(_NATIVE.findall("".join(text for path, text in sources.items() if path.endswith("/meta.h"))))
+    portable = {path: defined_symbols(text) for path, text in sources.items() if path.endswith("_ref.c")}
+    return frozenset(
+        PurePosixPath(path).stem
+        for path, symbols in portable.items()
+        if {symbol.removeprefix("qmcu_").removesuffix("__ref") for symbol in symbols} <= native
+    )
 
 
 def _included(path: str, text: str) -> list[str]:
@@ -98,12 +117,13 @@ def needed_files(
     has_scans: bool = False,
     has_exchanges: bool = False,
     has_packed: bool = False,
+    has_native: bool = True,
 ) -> dict[str, str]:
     """Runtime files for these kernels by path under ``src``: their sources, what these call, and every header read.
 
     With ``has_patches``, those of segments too, with ``has_scans`` of patches that are told apart by their pixels, and
     with ``has_exchanges`` of classes that keep rows for one another; with ``has_packed``, what reads and writes values
-    of 4 and 2 bits.
+    of 4 and 2 bits; with ``has_native``, what is written for one kind of processor.
 
     A source is needed when a needed source, or an inline function that it calls, mentions a function that it defines:
     ``qmcu_foo`` is defined by the file with ``qmcu_foo`` or, for a primitive, ``qmcu_foo__ref``.
@@ -130,6 +150,7 @@ def needed_files(
         pending += _included(path, text)
         if path.endswith(".c"):
             mentioned = _mentioned(text, inline_calls)
-            names = {name for mention in mentioned for name in (mention, f"{mention}__ref")}
+            backends = _BACKENDS if has_native else _BACKENDS[:2]
+            names = {f"{mention}{backend}" for mention in mentioned for backend in backends}
             pending += sorted({definer[name] for name in names if name in definer})
     return {path: sources[path] for path in sorted(needed)}

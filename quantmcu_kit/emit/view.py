@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from quantmcu_kit import __version__
+from quantmcu_kit.boards.catalog import boards
 from quantmcu_kit.emit.constants import Constant
 from quantmcu_kit.emit.interface import Interface
 from quantmcu_kit.emit.layers import Layer
 from quantmcu_kit.emit.names import comment, prototype
-from quantmcu_kit.emit.runtime_files import defined_symbols, needed_files
+from quantmcu_kit.emit.runtime_files import NATIVE, defined_symbols, needed_files
 from quantmcu_kit.emit.stages import Move, Segment, WholeStage
 from quantmcu_kit.ir.contract import Golden
 from quantmcu_kit.ir.graph import Graph
@@ -151,6 +152,7 @@ class Library:
             has_scans=self.scans_patches,
             has_exchanges=self.exchanges_rows,
             has_packed=self.has_packed,
+            has_native=any(board.id == self.board and board.has_dsp for board in boards()),
         )
 
     @property
@@ -161,6 +163,11 @@ class Library:
             *(graph for segment in self.segments if segment.classes for graph in segment.classes.graphs),
         )
         return any(tensor.dtype.is_packed for graph in graphs for tensor in graph.tensors.values())
+
+    @property
+    def has_native(self) -> bool:
+        """Whether a processor's own instructions run hot loops, where the compiler's target has them."""
+        return any(path.startswith(NATIVE) and path.endswith(".c") for path in self.runtime)
 
     @property
     def runtime_symbols(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What a kernel call does, counted: how often each part of its loops runs. Geometry decides it, values do not.
 
-One function per kernel of ``platformio_lib/src/quantmcu/kernels``. The names of the counts are those of the cycles in
-``cycles.toml``: whoever changes a kernel's loops changes its function here and runs ``make bench-latency``.
+The portable kernels are here, the others in ``native_work.py``. Counts are named as their cycles in ``cycles.toml``:
+whoever changes a kernel's loops changes its function here and runs ``make bench-latency``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from quantmcu_kit.emit import native_work
 from quantmcu_kit.ops.spec import KernelCall
 
 Work = Mapping[str, float]  # how often, by what is done
@@ -287,8 +288,7 @@ def _windows(k: SimpleNamespace) -> tuple[int, int]:
 
 
 def _average_pool_2d(k: SimpleNamespace, call: KernelCall) -> Work:
-    pixels, blocks = k.out.h * k.out.w, _blocks(k.out.c)
-    rows, taps = _windows(k)
+    pixels, blocks, (rows, taps) = k.out.h * k.out.w, _blocks(k.out.c), _windows(k)
     return {
         "pixels": pixels,
         "blocks": pixels * blocks,
@@ -300,8 +300,7 @@ def _average_pool_2d(k: SimpleNamespace, call: KernelCall) -> Work:
 
 
 def _max_pool_2d(k: SimpleNamespace, call: KernelCall) -> Work:
-    pixels = k.out.h * k.out.w
-    rows, taps = _windows(k)
+    pixels, (rows, taps) = k.out.h * k.out.w, _windows(k)
     work = {"pixels": pixels, "rows": rows, "taps": taps, "compared": taps * k.out.c, "outputs": pixels * k.out.c}
     return total_of(work, fills(k.out.c, steps(pixels, 0, k.out.c)))
 
@@ -318,7 +317,7 @@ def _mean(k: SimpleNamespace, call: KernelCall) -> Work:
 
 
 def _binary(k: SimpleNamespace, call: KernelCall) -> Work:
-    return {"rows": k.walk.rows, "outputs": k.walk.rows * k.walk.columns}
+    return {"rows": k.walk.rows, native_work.outputs_of(k, call): k.walk.rows * k.walk.columns}
 
 
 def _lookup(k: SimpleNamespace, call: KernelCall) -> Work:
@@ -396,4 +395,5 @@ KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Work]] = {
     "resize_nearest_neighbor": _resize_nearest_neighbor,
     "softmax": _softmax,
     "transpose": _transpose,
+    **native_work.KERNELS,
 }

@@ -69,6 +69,8 @@ class Node:
         attrs: the op's frozen ``Attrs`` dataclass.
         inputs: tensor names in the op's order, constants included; None for an absent optional input.
         outputs: tensor names.
+        kernel: name of the variant in ``ops.variants`` that runs it in C, empty for the operator's portable kernel. It
+            changes nothing of what is computed.
     """
 
     op: str
@@ -76,6 +78,7 @@ class Node:
     attrs: object
     inputs: tuple[str | None, ...]
     outputs: tuple[str, ...]
+    kernel: str = ""
 
     @property
     def output(self) -> str:

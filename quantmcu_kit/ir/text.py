@@ -17,6 +17,7 @@ def dump(graph: Graph) -> str:
     for index, node in enumerate(graph.nodes):
         ins = ", ".join("-" if name is None else name for name in node.inputs)
         outs = ", ".join(f"{name}: {describe(graph.tensors[name])}" for name in node.outputs)
-        lines.append(f"  {index:02d} {node.op} {node.name}({ins}) -> {outs}  {node.attrs}")
+        kernel = f"  by {node.kernel}" if node.kernel else ""
+        lines.append(f"  {index:02d} {node.op} {node.name}({ins}) -> {outs}  {node.attrs}{kernel}")
     lines += [f"  output {port.tensor}: {describe(graph.tensors[port.tensor])}" for port in graph.outputs]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
 from quantmcu_kit.ir.schedule import Stage
-from quantmcu_kit.ops.interpret import is_alias, prepare_node
+from quantmcu_kit.ops.interpret import is_alias, kernel_calls, prepare_node
 from quantmcu_kit.ops.table import TABLE
 
 
@@ -79,5 +79,5 @@ def _is_strided(graph: Graph, name: str, axis: int) -> bool:
     """Whether a map's kernel can write it as some channels of a wider map, and nothing else reads it."""
     producer = graph.producer(name)
     is_last_axis = axis == len(graph.tensors[name].shape) - 1 == 3
-    kernels = {call.kernel for call in TABLE[producer.op].emit(prepare_node(graph, producer))} if producer else set()
+    kernels = {call.kernel for call in kernel_calls(graph, producer)} if producer else set()
     return is_last_axis and len(kernels) == 1 and TABLE[producer.op].writes_apart and len(graph.consumers(name)) == 1

@@ -8,7 +8,9 @@ from functools import partial
 import numpy as np
 
 from quantmcu_kit.ir.graph import Graph, Node
+from quantmcu_kit.ops.spec import KernelCall
 from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.ops.variants import VARIANTS
 
 Evaluate = Callable[..., np.ndarray]
 _INT32_BYTES = 4
@@ -19,16 +21,20 @@ def prepare_node(graph: Graph, node: Node) -> object:
     return TABLE[node.op].prepare(node.attrs, graph.input_tensors(node), graph.tensors[node.output])
 
 
+def kernel_calls(graph: Graph, node: Node) -> tuple[KernelCall, ...]:
+    """The kernel calls of one node of a quantized graph: of its variant, or of its operator's portable kernel."""
+    emit = VARIANTS[node.kernel].emit if node.kernel else TABLE[node.op].emit
+    return emit(prepare_node(graph, node))
+
+
 def scratch_bytes(graph: Graph, node: Node) -> int:
     """Bytes of scratch that the kernels of a node need while it runs."""
-    calls = TABLE[node.op].emit(prepare_node(graph, node))
-    return max((call.scratch_bytes or 0 for call in calls), default=0)
+    return max((call.scratch_bytes or 0 for call in kernel_calls(graph, node)), default=0)
 
 
 def is_alias(graph: Graph, node: Node) -> bool:
     """Whether the output of a node is the bytes of its input 0: a view between maps that are packed alike."""
-    spec = TABLE[node.op]
-    return spec.is_view and not spec.emit(prepare_node(graph, node))
+    return TABLE[node.op].is_view and not kernel_calls(graph, node)
 
 
 def sum_bytes(graph: Graph, node: Node) -> int:

@@ -19,6 +19,7 @@ from quantmcu_kit.ir.codec import decode, encode
 from quantmcu_kit.ir.graph import Graph, Node, Port, Tensor
 from quantmcu_kit.ir.types import DType, Quant
 from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.ops.variants import VARIANTS
 
 _GRAPH = "graph.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip can hold
@@ -164,18 +165,23 @@ def tensor_of(entry: Any, members: Mapping[str, Any]) -> Tensor:
 
 
 def _node_json(node: Node) -> Any:
+    kernel = {"kernel": node.kernel} if node.kernel else {}
     return {
         "op": node.op,
         "name": node.name,
         "attrs": encode(node.attrs),
         "inputs": list(node.inputs),
         "outputs": list(node.outputs),
+        **kernel,
     }
 
 
 def _node(entry: Any) -> Node:
     attrs = decode(TABLE[entry["op"]].attrs, entry["attrs"])
-    return Node(entry["op"], entry["name"], attrs, tuple(entry["inputs"]), tuple(entry["outputs"]))
+    kernel = entry.get("kernel", "")
+    if kernel and entry["op"] not in VARIANTS[kernel].ops:
+        raise ValueError(f"kernel {kernel!r} runs no {entry['op']}")
+    return Node(entry["op"], entry["name"], attrs, tuple(entry["inputs"]), tuple(entry["outputs"]), kernel)
 
 
 def _port_json(port: Port) -> Any:

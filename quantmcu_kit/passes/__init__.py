@@ -12,6 +12,7 @@ from quantmcu_kit.passes.drop_unused import drop_unused
 from quantmcu_kit.passes.fold_constants import fold_constants
 from quantmcu_kit.passes.fuse_activation import fuse_activation
 from quantmcu_kit.passes.fuse_pad import fuse_pad
+from quantmcu_kit.passes.remove_dead_channels import count_removed_channels, remove_alike, remove_dead_channels
 from quantmcu_kit.passes.validate import validate
 
 
@@ -32,18 +33,22 @@ def run_all(graph: Graph) -> Graph:
     graph = check(drop_identity(graph))
     graph = check(fuse_activation(graph))
     graph = check(fuse_pad(graph))
-    return validate(graph)
+    graph = validate(graph)
+    return check(remove_dead_channels(graph))  # of integers; those of floats show once they are quantized
 
 
 __all__ = [
     "absorb_boundary",
     "clean_layout",
+    "count_removed_channels",
     "dequantize_weights",
     "drop_identity",
     "drop_unused",
     "fold_constants",
     "fuse_activation",
     "fuse_pad",
+    "remove_alike",
+    "remove_dead_channels",
     "run_all",
     "validate",
 ]

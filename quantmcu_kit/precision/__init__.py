@@ -1,8 +1,8 @@
 """The precision of a network, found by measurement: what each width loses, and the search over them."""
 
 from quantmcu_kit.precision.cost import check_budgets, count_bitops
-from quantmcu_kit.precision.find import Attempt, Mix, find_precision
-from quantmcu_kit.precision.sensitivity import PICTURES
+from quantmcu_kit.precision.find import Attempt, Mix, find_precision, sensitivity_of
+from quantmcu_kit.precision.sensitivity import PICTURES, Sensitivity
 from quantmcu_kit.precision.settings import PROXIES, RULES, VDPC, Settings
 
 __all__ = [
@@ -12,8 +12,10 @@ __all__ = [
     "VDPC",
     "Attempt",
     "Mix",
+    "Sensitivity",
     "Settings",
     "check_budgets",
     "count_bitops",
     "find_precision",
+    "sensitivity_of",
 ]

@@ -23,11 +23,12 @@ from quantmcu_kit.precision.settings import Settings
 from quantmcu_kit.quantize.ranges import choose_range
 from quantmcu_kit.quantize.ties import tie_groups
 from quantmcu_kit.search import SearchResult
-from quantmcu_kit.search.problem import INT8, CostFunction, Key, Problem
+from quantmcu_kit.search.problem import INT8, Assignment, CostFunction, Key, Problem
 from quantmcu_kit.search.vdpc import class_shares, outlier_rate
 
 Progress = Callable[[str, int, int], None]
 ACCURACY_ONLY = 1.0  # λ where a budget of cost says how much is to be saved
+BY_BUDGETS = ("milp", "memory-driven", "uniform", "haq")  # strategies to which only a budget is a reason to save
 TRADE_OFFS = {"kl": 0.95, "entropy": 0.5}  # λ where nothing does, by proxy (`make sweep-vdqs`)
 _MOST_BYTES = 1 << 29  # of the maps that are kept
 
@@ -42,6 +43,7 @@ class Attempt:
         divergence: measured with all choices together, in nats or in variances of the output.
         bitops: per picture.
         outlier_share: of all patches of the calibration pictures.
+        trade_off: the search's λ; 1 where a budget, or the cost of an attempt before, says what is to be saved.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Attempt:
     divergence: float
     bitops: int
     outlier_share: float = 0.0
+    trade_off: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,21 +222,32 @@ class _Finder:
             stats = class_stats(classes.owners, maps, self._sensitivity.batches)
         self._sensitivity.set_classes(classes.owners if classes else None, stats)
         problem = self._with_losses(self._problem(classes, limits), stats, classes.name if classes else "off")
-        strategy = search.Settings(self._trade_off(limits), scores_weights=len(self._settings.weight_widths) > 1)
+        problem = dataclasses.replace(problem, evaluate=lambda bits: float(self._measured(problem, bits).mean()))
+        strategy = search.Settings(
+            self._trade_off(limits),
+            scores_weights=len(self._settings.weight_widths) > 1,
+            progress=self._progress,
+            state=self._settings.state,
+        )
         result = search.run(self._settings.search, problem, strategy)
         assignment = problem.assignment(result.precision)
-        pairs = list(zip(problem.choices, assignment, strict=True))
-        divergences = self._sensitivity.divergences(dict(pairs))
+        divergences = self._measured(problem, assignment)
         share = 0.0 if classes is None else float(classes.outliers.mean())
         name = "off" if classes is None else classes.name
-        predicted = sum(choice.loss(bits) for choice, bits in pairs)
-        attempt = Attempt(name, predicted, float(divergences.mean()), result.bitops, share)
+        attempt = Attempt(
+            name, problem.predicted(assignment), float(divergences.mean()), result.bitops, share, result.trade_off
+        )
         return _Found(attempt, divergences, result, classes, stats)
 
     def _trade_off(self, limits: _Limits) -> float:
         if self._settings.trade_off is not None:
             return self._settings.trade_off
-        return ACCURACY_ONLY if limits.bounds_cost else TRADE_OFFS[self._settings.proxy]
+        is_by_budgets = limits.bounds_cost or self._settings.search in BY_BUDGETS
+        return ACCURACY_ONLY if is_by_budgets else TRADE_OFFS[self._settings.proxy]
+
+    def _measured(self, problem: Problem, assignment: Assignment) -> np.ndarray:
+        """The divergence of each picture, all choices together."""
+        return self._sensitivity.divergences(dict(zip(problem.choices, assignment, strict=True)))
 
     def _problem(self, classes: Candidate | None, limits: _Limits) -> Problem:
         shares = {classes.stage: class_shares(outlier_rate(classes.outliers))} if classes else {}

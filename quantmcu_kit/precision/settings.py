@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.search.vdpc import central_threshold
@@ -27,6 +28,7 @@ class Settings:
         trade_off: λ of VDQS; None: accuracy alone where BitOPs or cycles have a budget, else a measured default.
         map_widths, weight_widths: candidates, from wide to narrow.
         by_cycles: cost is cycles, not BitOPs.
+        state: folder in which long searches keep what an interrupted one can go on from; None: nowhere.
     """
 
     search: str = "vdqs"
@@ -38,6 +40,7 @@ class Settings:
     map_widths: tuple[int, ...] = (8, 4)
     weight_widths: tuple[int, ...] = (8, 4)
     by_cycles: bool = False
+    state: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, value, choices in (

@@ -1,5 +1,18 @@
 """Float graph and statistics -> integer graph: the only place where scales are chosen."""
 
+from quantmcu_kit.quantize.adjust import Adjustments, NodeAdjustment, adjustments_of
 from quantmcu_kit.quantize.apply import Settings, apply, apply_classes
+from quantmcu_kit.quantize.equalize import Equalized, equalize
+from quantmcu_kit.quantize.feedback import feed_back
 
-__all__ = ["Settings", "apply", "apply_classes"]
+__all__ = [
+    "Adjustments",
+    "Equalized",
+    "NodeAdjustment",
+    "Settings",
+    "adjustments_of",
+    "apply",
+    "apply_classes",
+    "equalize",
+    "feed_back",
+]

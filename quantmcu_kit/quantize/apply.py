@@ -15,6 +15,7 @@ from quantmcu_kit.ir.types import DType, Quant
 from quantmcu_kit.ops.linear import LinearForm
 from quantmcu_kit.ops.spec import OpSpec
 from quantmcu_kit.ops.table import TABLE
+from quantmcu_kit.quantize.adjust import NONE, Adjustments, NodeAdjustment
 from quantmcu_kit.quantize.classes import Classes, Key, class_dtypes, class_quants
 from quantmcu_kit.quantize.ranges import quant_of_range
 from quantmcu_kit.quantize.rounding import round_rows
@@ -37,20 +38,36 @@ class Settings:
         range_method: see :func:`ranges.choose_range`.
         rounding: ``nearest``, or ``second-order`` (:mod:`rounding`).
         bias_correction: let the bias take back the mean shift of rounded weights.
+        feedback: with second-order rounding, fit layers to what the quantized network reads (:mod:`feedback`). That
+            takes pictures: :func:`apply` alone does not do it.
+        equalization: scale the channels of narrow maps (:mod:`equalize`); as ``feedback``.
     """
 
     range_method: str = "mse"
     rounding: str = "second-order"
     bias_correction: bool = True
+    feedback: bool = True
+    equalization: bool = True
 
 
-def apply(graph: Graph, calibration: Calibration, precision: PrecisionPlan, settings: Settings) -> Graph:
+def apply(
+    graph: Graph,
+    calibration: Calibration,
+    precision: PrecisionPlan,
+    settings: Settings,
+    adjustments: Adjustments = NONE,
+) -> Graph:
     """The integer graph, its maps and weights as wide as the plan says; an integer graph comes back as it is.
+
+    Args:
+        adjustments: constants and ranges that are not to be chosen here.
 
     Raises:
         QmkitError: ``unsupported-precision``: the plan does not fit the graph (:func:`widths.check_plan`).
     """
-    return apply_classes(graph, calibration, precision, settings, inner=frozenset(), class_stats={})[WHOLE]
+    return apply_classes(
+        graph, calibration, precision, settings, inner=frozenset(), class_stats={}, adjustments=adjustments
+    )[WHOLE]
 
 
 def apply_classes(
@@ -61,6 +78,7 @@ def apply_classes(
     *,
     inner: frozenset[str],
     class_stats: Mapping[Key, TensorStats],
+    adjustments: Adjustments = NONE,
 ) -> dict[str, Graph]:
     """The integer graph of each branch class that the plan lists for inner maps; of ``WHOLE`` where it lists none.
 
@@ -69,6 +87,7 @@ def apply_classes(
     Args:
         inner: maps that may differ from class to class (``ir.branches.inner_maps``).
         class_stats: by (branch class, inner map), what patches of the class hold; elsewhere the calibration counts.
+        adjustments: as for :func:`apply`; those of maps are for maps outside of ``inner``.
 
     Raises:
         QmkitError: as :func:`apply`.
@@ -81,7 +100,7 @@ def apply_classes(
     dtypes = class_dtypes(graph, precision, classes)
     keys = {classes.key(branch_class, name) for branch_class in classes.names for name in maps}
     stats = {key: class_stats[key] if key in class_stats else calibration.tensors[key[1]] for key in keys}
-    quants = class_quants(graph, stats, dtypes, classes, settings.range_method)
+    quants = class_quants(graph, stats, dtypes, classes, settings.range_method, adjustments.maps)
     new_maps = {
         branch_class: {
             name: dataclasses.replace(graph.tensors[name], dtype=dtypes[branch_class][name], quant=quant)
@@ -89,7 +108,7 @@ def apply_classes(
         }
         for branch_class in classes.names
     }
-    return _with_constants(graph, new_maps, calibration, precision, settings)
+    return _with_constants(graph, new_maps, calibration, precision, settings, adjustments)
 
 
 def _with_constants(
@@ -98,6 +117,7 @@ def _with_constants(
     calibration: Calibration,
     precision: PrecisionPlan,
     settings: Settings,
+    adjustments: Adjustments,
 ) -> dict[str, Graph]:
     """The graph of each class from its quantized maps: constants are quantized too, under names of their node's own."""
     tensors = {branch_class: {**graph.tensors, **found} for branch_class, found in maps.items()}
@@ -110,8 +130,16 @@ def _with_constants(
         else:
             scales = {branch_class: float(found[node.inputs[0]].quant.s) for branch_class, found in maps.items()}
             grid = Grid(DType.weights(precision.weights.get(node.inputs[1], precision.default)))
-            weights, bias = _weights(graph, node, min(scales.values()), grid, calibration, settings)
-            biases = {scale: _bias(node, bias, scale, weights.quant) for scale in scales.values()}
+            found = adjustments.nodes.get(node.name) or quantize_constants(
+                TABLE[node.op],
+                *real_constants(graph, node),
+                min(scales.values()),
+                grid,
+                calibration.moments.get(node.name),
+                settings,
+            )
+            weights = weights_tensor(node, found, grid)
+            biases = {scale: bias_tensor(node, found, scale) for scale in scales.values()}
             added = {branch_class: [weights, biases[scale]] for branch_class, scale in scales.items()}
             new_inputs = [node.inputs[0], weights.name, f"{node.name}/bias"]
         for branch_class, found in added.items():
@@ -120,35 +148,55 @@ def _with_constants(
     return {branch_class: check(graph.replace(nodes=nodes, tensors=found)) for branch_class, found in tensors.items()}
 
 
-def _weights(
-    graph: Graph, node: Node, in_scale: float, grid: Grid, calibration: Calibration, settings: Settings
-) -> tuple[Tensor, np.ndarray]:
-    """A node's weights as integers, and its real bias, float64 [channels], with the rounding's mean shift taken back.
+def real_constants(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray]:
+    """A node's float32 weights and float64 bias [channels], zeros where it has none."""
+    weights_name, *rest = node.inputs[1:]
+    real = graph.tensors[weights_name].data.astype(np.float32)
+    if not rest or rest[0] is None:
+        return real, np.zeros(real.shape[TABLE[node.op].weight_axis])
+    return real, graph.tensors[rest[0]].data.reshape(-1).astype(float)
+
+
+def quantize_constants(
+    spec: OpSpec,
+    real: np.ndarray,
+    bias: np.ndarray,
+    in_scale: float,
+    grid: Grid,
+    moments: InputMoments | None,
+    settings: Settings,
+) -> NodeAdjustment:
+    """Weights as integers, and the real bias with the rounding's mean shift taken back.
 
     Args:
+        real, bias: from :func:`real_constants`.
         in_scale: the least that the input has in any class: with it, the bias needs most bits.
+        moments: of the node's inputs; rounding is to nearest without them.
     """
-    weights_name, *rest = node.inputs[1:]
-    spec, moments = TABLE[node.op], calibration.moments.get(node.name)
-    real = graph.tensors[weights_name].data.astype(np.float32)
-    bias_name = rest[0] if rest else None
-    channels = real.shape[spec.weight_axis]
-    bias = np.zeros(channels) if bias_name is None else graph.tensors[bias_name].data.reshape(-1).astype(float)
     least = least_scale(bias, in_scale)
     scale = weight_scale(real, spec.weight_axis, least, grid)
     if grid.dtype.is_packed:
         scale = np.maximum(_clipped(real, scale, spec, moments, grid), least).astype(np.float32)
-    quant = Quant(scale, np.zeros(channels, np.int32), spec.weight_axis)
+    quant = Quant(scale, np.zeros(len(scale), np.int32), spec.weight_axis)
     values = _rounded(real, quant, spec.linear, moments, settings, grid)
     if settings.bias_correction and moments is not None:
         groups = len(moments.mean)
         error = spec.linear.rows(quant.dequantize(values).astype(float) - real, groups)
         bias = bias - np.einsum("grk,gk->gr", error, moments.mean).reshape(-1)
-    return Tensor(f"{node.name}/weights", real.shape, grid.dtype, quant, values), bias
+    return NodeAdjustment(values, scale, bias)
 
 
-def _bias(node: Node, bias: np.ndarray, in_scale: float, weights: Quant) -> Tensor:
-    values, quant = quantize_bias(bias, in_scale, weights)
+def weights_tensor(node: Node, found: NodeAdjustment, grid: Grid) -> Tensor:
+    """A node's weights."""
+    assert found.weights.min() >= grid.low and found.weights.max() <= grid.high, "weights have the plan's width"
+    quant = Quant(found.scale, np.zeros(len(found.scale), np.int32), TABLE[node.op].weight_axis)
+    return Tensor(f"{node.name}/weights", found.weights.shape, grid.dtype, quant, found.weights)
+
+
+def bias_tensor(node: Node, found: NodeAdjustment, in_scale: float) -> Tensor:
+    """A node's bias for an input of a scale."""
+    weights = Quant(found.scale, np.zeros(len(found.scale), np.int32), TABLE[node.op].weight_axis)
+    values, quant = quantize_bias(found.bias, in_scale, weights)
     return Tensor(f"{node.name}/bias", values.shape, DType.I32, quant, values)
 
 

@@ -55,6 +55,7 @@ def class_quants(
     dtypes: Mapping[str, Mapping[str, DType]],
     classes: Classes,
     range_method: str,
+    given: Mapping[str, Quant],
 ) -> dict[str, dict[str, Quant]]:
     """Quantization of each float feature map, by branch class.
 
@@ -62,6 +63,7 @@ def class_quants(
 
     Args:
         stats: of every key.
+        given: quantizations that are not to be chosen, by map outside of classes.
     """
     fixed = {node.output for node in graph.nodes if TABLE[node.op].output_quant is OutputQuant.UNIT}
     dtype_of = {classes.key(name, tensor): dtype for name, each in dtypes.items() for tensor, dtype in each.items()}
@@ -71,6 +73,10 @@ def class_quants(
         dtype = dtype_of[group[0]]
         if fixed & {tensor for _, tensor in members}:
             quants.update(dict.fromkeys(members, _unit(dtype)))
+            continue
+        known = [given[name] for branch_class, name in members if branch_class == WHOLE and name in given]
+        if known:
+            quants.update(dict.fromkeys(members, known[0]))
             continue
         ranges = [choose_range(stats[key], range_method, dtype.bits) for key in members]
         low, high = min(low for low, _ in ranges), max(high for _, high in ranges)

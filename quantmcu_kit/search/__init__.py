@@ -6,7 +6,8 @@ from quantmcu_kit.search.entropy import weight_stats, with_entropies
 from quantmcu_kit.search.kl import with_divergences
 from quantmcu_kit.search.problem import Budgets, Problem
 from quantmcu_kit.search.result import SearchResult
-from quantmcu_kit.search.strategies import names, run
+from quantmcu_kit.search.resume import default_folder
+from quantmcu_kit.search.strategies import find, names, run
 from quantmcu_kit.search.vdqs import Settings
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Wants",
     "build",
     "check_possible",
+    "default_folder",
+    "find",
     "names",
     "run",
     "weight_stats",

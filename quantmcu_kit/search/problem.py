@@ -217,6 +217,8 @@ class Problem:
         by_cycles: cost saved is counted in cycles, not in BitOPs.
         arena: the exact arena in bytes of a precision plan, None where the neighbours are all that is known.
         fixed_flash_bytes: flash beside the weights: constants per channel, code.
+        evaluate: measured loss of an assignment, all choices together, in the unit of a measured Ω; takes as long as
+            measuring a few of them alone. None where nothing can be measured.
     """
 
     choices: tuple[Choice, ...]
@@ -227,6 +229,7 @@ class Problem:
     by_cycles: bool = False
     arena: Callable[[PrecisionPlan], int] | None = None
     fixed_flash_bytes: int = 0
+    evaluate: Callable[[Assignment], float] | None = None
 
     def __post_init__(self) -> None:
         if self.cycles is None and (self.by_cycles or self.budgets.cycles is not None):
@@ -271,6 +274,10 @@ class Problem:
     def total(self, cost: CostFunction, assignment: Sequence[int]) -> float:
         """Cost of a picture."""
         return sum(self.cost_of(index, cost, assignment) for index in range(len(self.works)))
+
+    def predicted(self, assignment: Sequence[int]) -> float:
+        """Sum of what each choice loses alone."""
+        return sum(choice.loss(bits) for choice, bits in zip(self.choices, assignment, strict=True))
 
     def flash_bytes(self, assignment: Sequence[int]) -> int:
         """Packed weights, and what is fixed."""

@@ -42,6 +42,7 @@ class SearchResult:
         bitops_int8: of the same schedule with 8 bits everywhere.
         cycles: per picture, None where the problem has no cycle model.
         trade_off: the λ that the scores were made with, None for strategies that have none.
+        gap: by how much of its predicted loss, at most, another assignment may lose less; None where nobody knows.
         seconds: the search took.
     """
 
@@ -55,6 +56,7 @@ class SearchResult:
     bitops_int8: int
     cycles: float | None
     trade_off: float | None = None
+    gap: float | None = None
     seconds: float = field(default=0.0, compare=False)
 
     @property
@@ -70,6 +72,7 @@ class SearchResult:
         return {
             "strategy": self.strategy,
             "lambda": self.trade_off,
+            "gap": self.gap,
             "bits": {tensor: dict(by_class) for tensor, by_class in self.feature_maps.items()},
             "weight_bits": dict(self.weights),
             "ram_bytes": self.ram_bytes,
@@ -100,6 +103,7 @@ def result_of(
     *,
     scores: tuple[Score, ...] = (),
     trade_off: float | None = None,
+    gap: float | None = None,
     seconds: float = 0.0,
 ) -> SearchResult:
     """An assignment as a result, its costs computed."""
@@ -118,5 +122,6 @@ def result_of(
         bitops_int8=round(problem.total(bitops, (INT8,) * len(problem.choices))),
         cycles=None if problem.cycles is None else problem.total(problem.cycles, assignment),
         trade_off=trade_off,
+        gap=gap,
         seconds=seconds,
     )

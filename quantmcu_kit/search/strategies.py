@@ -14,21 +14,36 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from quantmcu_kit.errors import EXIT_ENVIRONMENT, EXIT_FAILED, QmkitError
+from quantmcu_kit.search.haq import check_installed, haq
+from quantmcu_kit.search.memory_driven import memory_driven
+from quantmcu_kit.search.milp import milp
 from quantmcu_kit.search.problem import Problem, bitops
 from quantmcu_kit.search.result import SearchResult
+from quantmcu_kit.search.resume import remembering
+from quantmcu_kit.search.uniform import uniform
 from quantmcu_kit.search.vdqs import Settings, vdqs
 
 GROUP = "quantmcu_kit.search"
 
 
 class Strategy(Protocol):
-    """A search: the same problem and settings must give the same result."""
+    """A search: the same problem and settings must give the same result.
+
+    One that takes long tells ``settings.progress``. Where ``problem.evaluate`` is given, it may measure assignments;
+    what was measured before an interruption is not measured again.
+    """
 
     def __call__(self, problem: Problem, settings: Settings) -> SearchResult:
         """Widths within the problem's budgets; a ``QmkitError`` where there are none."""
 
 
-BUILT_IN: dict[str, Strategy] = {"vdqs": vdqs}
+BUILT_IN: dict[str, Strategy] = {
+    "vdqs": vdqs,
+    "milp": milp,
+    "memory-driven": memory_driven,
+    "uniform": uniform,
+    "haq": haq,
+}
 
 
 def names() -> tuple[str, ...]:
@@ -42,8 +57,10 @@ def find(name: str) -> Strategy:
 
     Raises:
         QmkitError: ``unknown-strategy``: there is none of that name; ``broken-strategy``: the package that brings it
-            cannot be imported, or does not bring something callable.
+            cannot be imported, or does not bring something callable; ``no-rl``: an extra is missing.
     """
+    if name == "haq":
+        check_installed()
     if name in BUILT_IN:
         return BUILT_IN[name]
     entry = next((entry for entry in _added() if entry.name == name), None)
@@ -65,7 +82,7 @@ def run(name: str, problem: Problem, settings: Settings) -> SearchResult:
     """
     strategy = find(name)
     try:
-        result = strategy(problem, settings)
+        result = strategy(remembering(problem, settings.state), settings)
     except QmkitError:
         raise
     except Exception as error:  # foreign code

@@ -12,14 +12,22 @@ small tensor is no help. Then what a later and larger step made needless is take
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.search.budget import check_possible, too_tight
-from quantmcu_kit.search.problem import Assignment, CostFunction, Kind, Neighbours, Problem, bitops
+from quantmcu_kit.search.fits import cost_limits, meets
+from quantmcu_kit.search.problem import Assignment, Kind, Neighbours, Problem
 from quantmcu_kit.search.result import Score, SearchResult, result_of
 from quantmcu_kit.search.saver import restore, save
+
+Progress = Callable[[str, int, int], None]
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -29,10 +37,14 @@ class Settings:
     Attributes:
         trade_off: λ in [0, 1]: 1 counts accuracy only, 0 cost only.
         scores_weights: weights take their best score too; else they are lowered only where a budget needs it.
+        progress: told (stage, done, total) by searches that take long.
+        state: folder in which such searches keep what an interrupted one can go on from; None: nowhere.
     """
 
     trade_off: float = 0.5
     scores_weights: bool = False
+    progress: Progress = field(default=_silent, compare=False)
+    state: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.trade_off <= 1:
@@ -57,7 +69,7 @@ def vdqs(problem: Problem, settings: Settings) -> SearchResult:
     best = table.best(trade_off, settings.scores_weights)
     bits = list(best)
     _repair(problem, table, trade_off, bits)
-    restore(problem, table.loss, best, bits, lambda widths: _meets_all(problem, widths))
+    restore(problem, table.loss, best, bits, lambda widths: meets(problem, widths))
     scores = tuple(table.scores(trade_off))
     return result_of(
         problem,
@@ -80,7 +92,9 @@ class _Table:
     @staticmethod
     def of(problem: Problem) -> _Table:
         losses = [choice.losses for choice in problem.choices]
-        saved = [tuple(_saved(problem, index, bits) for bits in c.widths) for index, c in enumerate(problem.choices)]
+        saved = [
+            tuple(saved_alone(problem, index, bits) for bits in c.widths) for index, c in enumerate(problem.choices)
+        ]
         return _Table(problem, _normalised(losses), _normalised(saved))
 
     def score(self, index: int, bits: int, trade_off: float) -> float:
@@ -110,7 +124,7 @@ class _Table:
                 yield Score(choice.kind, choice.name, choice.branch_class, bits, omega, phi, score)
 
 
-def _saved(problem: Problem, index: int, bits: int) -> float:
+def saved_alone(problem: Problem, index: int, bits: int) -> float:
     """Cost of the works that a choice takes part in, before minus after it alone goes down from its widest."""
     before = problem.widest
     after = (*before[:index], bits, *before[index + 1 :])
@@ -127,31 +141,12 @@ def _normalised(rows: Iterable[tuple[float, ...]]) -> tuple[tuple[float, ...], .
     return tuple(tuple(value / peak for value in row) for row in table) if peak > 0 else table
 
 
-def _limits(problem: Problem) -> list[tuple[str, CostFunction, float]]:
-    """The budgets that are sums over works."""
-    limits = [("bitops", bitops, problem.budgets.bitops), ("cycles", problem.cycles, problem.budgets.cycles)]
-    return [(name, cost, limit) for name, cost, limit in limits if cost is not None and limit is not None]
-
-
-def _meets_all(problem: Problem, bits: Sequence[int]) -> bool:
-    """Whether widths meet every budget; the exact arena, which takes longest, is looked at last."""
-    budgets = problem.budgets
-    if any(problem.total(cost, bits) > limit for _, cost, limit in _limits(problem)):
-        return False
-    if budgets.flash_bytes is not None and problem.flash_bytes(bits) > budgets.flash_bytes:
-        return False
-    limit = budgets.ram_bytes
-    if limit is None:
-        return True
-    return all(each.bytes(bits) <= limit for each in problem.neighbours) and problem.ram_bytes(tuple(bits)) <= limit
-
-
 def _repair(problem: Problem, table: _Table, trade_off: float, bits: list[int]) -> None:
     """Lower ``bits`` until every budget is met."""
     _repair_neighbours(problem, table, trade_off, bits)
     _repair_flash(problem, table, bits)
     while True:
-        for name, cost, limit in _limits(problem):
+        for name, cost, limit in cost_limits(problem):
             reached = save(problem, table.loss, cost, limit, bits)
             if reached > limit:
                 raise too_tight(problem.budgets, name, reached, is_least=False)

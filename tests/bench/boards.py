@@ -52,7 +52,7 @@ def measure(entry: ModelEntry, board: Board, optimize: str) -> dict[str, object]
     graph, inputs = integer_graph(entry, model)
     with tempfile.TemporaryDirectory() as folder:
         layout = pipeline.lay_out(graph, board, Options(board=board.id))
-        files = emit.render(graph, layout.memory, name=model.name, board=board.id, schedule=layout.schedule)
+        files = emit.render(layout.graph, layout.memory, name=model.name, board=board.id, schedule=layout.schedule)
         manifest = manifests.from_json(files[manifests.PATH])
         footprint = estimate_footprint(manifest)
         stages = "".join("P" if stage.patches else "w" for stage in layout.schedule.stages)

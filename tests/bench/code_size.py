@@ -14,6 +14,7 @@ TABLE = ROOT / "platformio_lib" / "code_size.toml"
 HEADER = """\
 # Bytes on a Cortex-M4 at -Os (arm-none-eabi-gcc 12), for the estimate of `qmkit build`: [runtime] as far as whole
 # layers need it, [parts] what is added where a segment calls the kernel or, for patch.c, moves maps between patches.
+# Files of native/cortexm_dsp are called <file>__dsp.
 # [packed_runtime] and [packed_parts] are the same where maps or weights have 4 or 2 bits (QMCU_PACKED).
 # Written by `make bench-code-size`, held against the compiler by tests/budget/test_budgets.py.
 
@@ -38,7 +39,11 @@ def measure(is_packed: bool) -> tuple[dict[str, int], dict[str, int], dict[str, 
     flag = f"-DQMCU_PACKED={is_packed:d}"
     with tempfile.TemporaryDirectory() as folder:
         sources = sorted((RUNTIME / "quantmcu").rglob("*.c"))
-        objects = [arm.compile_object(source, Path(folder, f"{source.stem}.o"), RUNTIME, flag) for source in sources]
+        names = [f"{source.stem}__dsp" if source.parts[-2] == "cortexm_dsp" else source.stem for source in sources]
+        objects = [
+            arm.compile_object(source, Path(folder, f"{name}.o"), RUNTIME, flag)
+            for name, source in zip(names, sources, strict=True)
+        ]
         code = {stem: text for stem, (text, _) in arm.sizes(objects).items()}
         structs, wholes = [], []
         for header in sorted((RUNTIME / "quantmcu" / "kernels").glob("*.h")):

@@ -150,7 +150,7 @@ def fit(samples: Sequence[Sample], known: Mapping[str, float] | None = None) -> 
 
 def estimate(sample: Sample, cycles: Cycles) -> float:
     """Cycles of a sample by the fitted table."""
-    return sum(cycles[sample.kernel][name] * count for name, count in sample.work.items())
+    return sum(cycles[sample.kernel].get(name, 0.0) * count for name, count in sample.work.items())
 
 
 def error(sample: Sample, cycles: Cycles) -> float:
@@ -169,13 +169,14 @@ def networks() -> Iterable[tuple[Graph, Schedule]]:
         yield real[0], Schedule((Stage(0, end, patches), Stage(end, len(real[0].nodes), None)))
 
 
-def _divided(samples: Sequence) -> tuple[Sequence, Sequence]:
+def divided(samples: Sequence) -> tuple[Sequence, Sequence]:
     """Samples to fit, and those that are held out."""
     known = [sample for index, sample in enumerate(samples, 1) if index % HELD_OUT]
     return known, samples[HELD_OUT - 1 :: HELD_OUT]
 
 
-def _errors(samples: Sequence[Sample], cycles: Cycles) -> list[float]:
+def errors(samples: Sequence[Sample], cycles: Cycles) -> list[float]:
+    """Of each sample."""
     return [error(sample, cycles) for sample in samples]
 
 
@@ -220,32 +221,32 @@ class Bench:
         board = board_of(core)
         wholes = {graph.name: measure(graph, board).layers for graph in self._grids}
         patched = [measure(graph, board, schedule) for graph, schedule in self._patched]
-        known, held_out = _divided(patched)
+        known, held_out = divided(patched)
         cycles, sections, worst = {}, [], []
         for kernel, samples in wholes.items():
-            fitted, tested = _divided(samples)
+            fitted, tested = divided(samples)
             cycles[kernel] = fit([*fitted, *_of_kernel(kernel, known)])
-            note = "held out: " + self._row(core, kernel, _errors(tested, cycles))
-            worst += _errors(tested, cycles)
-            parts = _errors(_of_kernel(kernel, held_out), cycles)
+            note = "held out: " + self._row(core, kernel, errors(tested, cycles))
+            worst += errors(tested, cycles)
+            parts = errors(_of_kernel(kernel, held_out), cycles)
             if parts:
                 note += "; parts: " + self._row(core, f"parts of {kernel}", parts)
                 worst += parts
-            sections.append(_section(f"{core}.{kernel}", cycles[kernel], note))
+            sections.append(section(f"{core}.{kernel}", cycles[kernel], note))
         cycles[NETWORK] = fit([_network_sample(measure(graph, board)) for graph in self._chains])
-        sections.append(_section(f"{core}.{NETWORK}", cycles[NETWORK]))
+        sections.append(section(f"{core}.{NETWORK}", cycles[NETWORK]))
         samples = [_segment_sample(measured, cycles) for measured in known if measured.segments]
         cycles[SEGMENT] = fit(samples, {name: cycles["concatenation"][name] for name in MEMCPY})
         samples = [_segment_sample(measured, cycles) for measured in held_out if measured.segments]
-        note = "held out: " + self._row(core, SEGMENT, _errors(samples, cycles))
-        sections.append(_section(f"{core}.{SEGMENT}", cycles[SEGMENT], note))
+        note = "held out: " + self._row(core, SEGMENT, errors(samples, cycles))
+        sections.append(section(f"{core}.{SEGMENT}", cycles[SEGMENT], note))
         samples = list(_scan_samples(board))
         cycles[SCAN] = fit(samples)
-        note = self._row(core, SCAN, _errors(samples, cycles))
-        sections.append(_section(f"{core}.{SCAN}", cycles[SCAN], note))
+        note = self._row(core, SCAN, errors(samples, cycles))
+        sections.append(section(f"{core}.{SCAN}", cycles[SCAN], note))
         of_networks, of_layers = self._check(core, board, cycles)
-        stated = {"network": _rounded_up(of_networks), "layer": _rounded_up(max(*worst, of_layers))}
-        return "\n".join([_section(f"{core}.error", stated), *sections])
+        stated = {"network": rounded_up(of_networks), "layer": rounded_up(max(*worst, of_layers))}
+        return "\n".join([section(f"{core}.error", stated), *sections])
 
     def _check(self, core: str, board: Board, cycles: Cycles) -> tuple[float, float]:
         """Largest errors of real networks, and of their layers."""
@@ -256,7 +257,7 @@ class Bench:
             total = sum(estimate(sample, cycles) for sample in (*measured.layers, *between))
             whole.append(abs(total - measured.cycles) / measured.cycles)
             limit = SMALL_LAYER * measured.cycles
-            of_layers = _errors([sample for sample in measured.layers if sample.cycles >= limit], cycles)
+            of_layers = errors([sample for sample in measured.layers if sample.cycles >= limit], cycles)
             name = f"{graph.name} {_grids(schedule)}".strip()
             self._row(core, f"layers of {name}", of_layers)
             self._row(core, name, whole[-1:])
@@ -269,12 +270,14 @@ class Bench:
         return f"median {median:.2f} %, worst {worst:.2f} % of {len(errors)}"
 
 
-def _section(name: str, values: Mapping[str, float], note: str = "") -> str:
+def section(name: str, values: Mapping[str, float], note: str = "") -> str:
+    """A section of the table."""
     title = f"[cores.{name}]  # {note}" if note else f"[cores.{name}]"
     return "\n".join([title, *(f"{key} = {value:g}" for key, value in values.items()), ""])
 
 
-def _rounded_up(value: float) -> float:
+def rounded_up(value: float) -> float:
+    """To a tenth of a percent."""
     return float(np.ceil(value * 1000) / 1000)
 
 

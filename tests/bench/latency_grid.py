@@ -54,10 +54,22 @@ class Layers:
         self._inputs.append(f"x{len(self._inputs)}")
         return self._keep(Tensor(self._inputs[-1], (1, *shape), DType.I8, quant))
 
-    def constant(self, values: np.ndarray, quant: Quant | None = None) -> Tensor:
-        """A constant."""
-        dtype = DType(values.dtype.name)
+    def constant(self, values: np.ndarray, quant: Quant | None = None, dtype: DType | None = None) -> Tensor:
+        """A constant; ``dtype`` where an element is narrower than the array's."""
+        dtype = dtype or DType(values.dtype.name)
         return self._keep(Tensor(f"c{len(self._tensors)}", values.shape, dtype, quant, values))
+
+    def narrowed(self, tensor: Tensor, bits: int, quant: Quant) -> Tensor:
+        """A map of so many bits with the values of another."""
+        dtype = DType.feature_map(bits)
+        return tensor if dtype is tensor.dtype else self.layer("QUANTIZE", NoAttrs(), tensor, quant=quant, dtype=dtype)
+
+    def trained_weights(self, shape: tuple[int, ...], axis: int, bits: int) -> Tensor:
+        """Weights of so many bits, distributed as training leaves them: normally, few near the end of the range."""
+        dtype = DType.weights(bits)
+        values = np.round(self.rng.normal(0, dtype.high / 2.5, shape)).clip(-dtype.high, dtype.high).astype(np.int8)
+        scales = self.rng.uniform(0.002, 0.02, shape[axis]).astype(np.float32) * 127 / dtype.high
+        return self.constant(values, Quant(scales, np.zeros(shape[axis], np.int32), axis), dtype)
 
     def weights(self, shape: tuple[int, ...], axis: int, zero_point: int = 0) -> Tensor:
         """Random weights, per channel along ``axis`` unless they have a zero-point."""
@@ -192,7 +204,8 @@ def _binary(op: str) -> Callable[[Layers, int], None]:
         other = (shape, (1, 1, channels), shape)[index % 3]
         operands = layers.map(*shape), layers.map(*other, quant=OTHER)
         quant = Quant.per_tensor(0.06 if op == "ADD" else 0.09, 4)
-        layers.layer(op, binary.Attrs(Activation.NONE), *operands, quant=quant)
+        activation = Activation.RELU if index % 4 == 3 else Activation.NONE
+        layers.layer(op, binary.Attrs(activation), *operands, quant=quant)
 
     return add_layer
 

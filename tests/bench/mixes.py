@@ -76,9 +76,20 @@ class Network:
             batches = [runtime.outputs([real[at : at + _BATCH]])[0] for at in range(0, len(real), _BATCH)]
         return self._hits(np.concatenate(batches))
 
+    @cached_property
+    def training_inputs(self) -> np.ndarray:
+        """int8 [n, ...]: as many calibration pictures as a build uses, as the integer graph takes them."""
+        batches = picture_set("imagenet_calib", self._model).batches(_BATCH, limit=Options.limit)
+        pixels = np.concatenate([batch.data for batch in batches])
+        return calibrate.quantized_inputs(self.base, pixels, self._preprocess)
+
     def int8_hits(self) -> np.ndarray:
         """Likewise of the network at 8 bits."""
-        return self._run(Interpreter(self.base, integer=True), self.base)
+        return self.hits_of(self.base)
+
+    def hits_of(self, graph: Graph) -> np.ndarray:
+        """Likewise of an integer graph."""
+        return self._run(Interpreter(graph, integer=True), graph)
 
     def hits(self, mix: precision.Mix) -> np.ndarray:
         """Likewise of a mix."""

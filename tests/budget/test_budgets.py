@@ -94,7 +94,8 @@ def _code_bytes(library: Path, folder: Path) -> int:
     constants = arm.sizes(objects)["weights"][0]
     linked = arm.linked(objects, ["vww_run_quantized"], folder / "linked.elf")
     manifest = _manifest(library)
-    assert 0 <= constants - manifest.weights_bytes < 16  # alignment between the tables
+    words = (library / "src" / "vww" / "weights.c").read_text().count("const int32_t")
+    assert 0 <= constants - manifest.weights_bytes <= 3 * words  # alignment of tables of words
     return arm.sizes([linked])["linked"][0] - constants - sum(map(table_bytes, manifest.segments))
 
 

@@ -104,7 +104,9 @@ def test_generated_sources_stay_readable(name, source):
     pm1 = Preprocess("pm1", (127.5,), (127.5,), "--preprocess pm1")
     graph = network(name)
     layout = pipeline.lay_out(graph, catalog.find("nano33ble"), Options(optimize="ram", input=source))
-    files = emit.render(graph, layout.memory, name=name, board="nano33ble", schedule=layout.schedule, preprocess=pm1)
+    files = emit.render(
+        layout.graph, layout.memory, name=name, board="nano33ble", schedule=layout.schedule, preprocess=pm1
+    )
     for path, content in files.items():
         if re.search(r"^src/.*\.[ch]$", path) and "/quantmcu" not in path:
             assert max(map(len, content.splitlines())) <= 120, path

@@ -59,8 +59,9 @@ def test_definitions_are_found_and_static_ones_left_out():
 @pytest.mark.parametrize("path", sorted(RUNTIME.rglob("*.c")), ids=lambda path: path.stem)
 def test_every_external_symbol_is_found(path, tmp_path):
     """The compiler's own list of symbols is the reference for what gets a prefix."""
-    run(tool("cc"), "-std=c99", "-c", path, "-o", tmp_path / "unit.o")
-    listed = run(tool("nm"), "-g", "--defined-only", tmp_path / "unit.o")
+    prefix, flags = ("arm-none-eabi-", ["-mcpu=cortex-m4", "-mthumb"]) if "cortexm_dsp" in path.parts else ("", [])
+    run(tool(f"{prefix}gcc" if prefix else "cc"), "-std=c99", *flags, "-c", path, "-o", tmp_path / "unit.o")
+    listed = run(tool(f"{prefix}nm"), "-g", "--defined-only", tmp_path / "unit.o")
     symbols = {re.sub("^_", "", line.split()[-1]) for line in listed.splitlines()}
     assert symbols == set(runtime_files.defined_symbols(path.read_text()))
 

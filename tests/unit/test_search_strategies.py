@@ -70,14 +70,14 @@ def code_of(name, problem=None):
 
 
 def test_built_in():
-    assert strategies.names()[0] == "vdqs"
+    assert strategies.names() == ("vdqs", "milp", "memory-driven", "uniform", "haq")
     assert strategies.find("vdqs") is vdqs
     assert strategies.run("vdqs", chain(), Settings()) == vdqs(chain(), Settings())
 
 
 def test_others_are_found_and_cannot_shadow(installed):
     assert strategies.names() == (
-        "vdqs", "NOT_CALLABLE", "absent", "crashes", "invents_widths", "missing", "narrowest", "refuses",
+        *strategies.BUILT_IN, "NOT_CALLABLE", "absent", "crashes", "invents_widths", "missing", "narrowest", "refuses",
         "returns_nothing", "widest",
     )  # fmt: skip
     assert strategies.find("narrowest") is narrowest

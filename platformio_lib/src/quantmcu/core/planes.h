@@ -1,0 +1,56 @@
+/* planes.h: rows of a map as pairs of 16-bit lanes, a plane for each of four channels: what depthwise kernels multiply.
+ *
+ * Word w of a plane holds one column of two rows: the upper one in its lower half. A block of four channels lies word
+ * beside word, so that a plane goes on every QMCU_BLOCK words. */
+#ifndef QMCU_CORE_PLANES_H
+#define QMCU_CORE_PLANES_H
+
+#include <stdint.h>
+
+#define QMCU_BLOCK 4
+
+/* Two rows of a map: four channels of each pixel from where `row` points on. */
+typedef struct {
+    const int8_t *row[2];
+    int32_t pixel_bytes[2]; /* 0: one pixel for all of a row of padding */
+    int32_t bits;           /* of a value: 8 (int8), 4 or 2 (unsigned) */
+} qmcu_row_pair_t;
+
+/* How the sum of a window becomes a value; both forms saturate to int8.
+ * QMCU_LINE:  y = (sum * multiplier >> 32) >> QMCU_LINE_SHIFT; bias and weights are scaled so that this is exact.
+ * QMCU_TWICE: y = ((sum * multiplier + 2^31 >> 32) + round + (sum >> 31)) >> shift, as in requant_lane.h.
+ * A lane holds four words: bias, multiplier, round, shift + 256 * factor, which the weights are multiplied by. */
+#define QMCU_LINE 0
+#define QMCU_TWICE 1
+#define QMCU_LINE_SHIFT 10
+
+/* A row of outputs of some channels, whose planes and outputs lie side by side. Windows have `columns` columns of
+ * `pairs` words each. A channel is described by QMCU_LANE_HEAD words of its lane, then its weights. */
+typedef struct {
+    const uint32_t *channel; /* [channels][channel_words] */
+    int32_t channels;
+    int32_t channel_words; /* from channel to channel */
+    int32_t count;         /* outputs of a channel */
+    int32_t pitch;         /* bytes from output to output */
+    int32_t columns, pairs;
+    int32_t stride; /* columns from window to window */
+    int32_t form;   /* QMCU_LINE or QMCU_TWICE */
+    int32_t is_odd; /* whether windows begin with the lower row of their first pair */
+} qmcu_planes_row_t;
+
+#define QMCU_LANE_HEAD 4
+
+/* Windows of three columns and at most three rows have five words of weights: of two rows for each column, which meet
+ * the words of the pair that lies in a window as a whole; then of the third row for columns 0 and 1, for column 2. */
+#define QMCU_WINDOW_3_WORDS 5
+
+/* Staged values [pixel][QMCU_BLOCK] on their way into a map. */
+typedef struct {
+    const int8_t *staged;
+    int32_t count;     /* pixels */
+    int32_t values;    /* of a pixel that go into the map: 1..4 */
+    int32_t bits;      /* of a value in the map */
+    int32_t low, high; /* clamp */
+} qmcu_quads_t;
+
+#endif

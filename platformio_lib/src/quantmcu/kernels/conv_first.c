@@ -1,0 +1,164 @@
+/* conv_first.c: windows of two pixels, three runs of nine values each, widened where they lie in the input, times all
+ * groups of four channels. Windows that reach into the padding, and packed ones, are copied first.
+ *
+ * Per pair of pixels: widen two windows; per group 14 steps and requantization of eight values. Pairs go on from row to
+ * row. */
+#include "conv_first.h"
+
+#include "../primitives/bytes.h"
+#include "../primitives/runs.h"
+
+#define ROWS 3
+#define CHANNELS 3
+#define RUN 9
+#define WORDS 14 /* of a column */
+
+typedef struct {
+    const qmcu_conv_first_t *layer;
+    const qmcu_source_t *in;
+    qmcu_tiles_t tiles;
+    qmcu_limits_t limits;
+    int32_t in_bits;
+    int is_direct; /* whether the output is what tiles give */
+    uint32_t *columns;
+    int8_t *window_a, *window_b, *out_a, *out_b;
+} work_t;
+
+/* A pixel of the output: where its window begins in the input, and where it goes. */
+typedef struct {
+    int32_t y, x;
+    int8_t *out;
+} pixel_t;
+
+static void pad(int8_t value, int32_t bytes, int8_t *to)
+{
+    for (; bytes > 0; --bytes) {
+        *to++ = value;
+    }
+}
+
+static void gather(const work_t *work, const pixel_t *pixel, int8_t *to)
+{
+    const qmcu_conv_first_t *layer = work->layer;
+    const int is_within = pixel->x >= 0 && pixel->x + ROWS <= layer->in.w;
+    const int is_run = is_within && work->in_bits == 8 && work->in->pixel_bytes == CHANNELS;
+    for (int32_t y = pixel->y; y < pixel->y + ROWS; ++y) {
+        if (y < 0 || y >= layer->in.h) {
+            pad(layer->in_zero, RUN, to);
+            to += RUN;
+            continue;
+        }
+        if (is_run) {
+            to = qmcu_copy_bytes(qmcu_source_pixel(work->in, y, pixel->x), RUN, to);
+            continue;
+        }
+        for (int32_t x = pixel->x; x < pixel->x + ROWS; ++x, to += CHANNELS) {
+            if (x < 0 || x >= layer->in.w) {
+                pad(layer->in_zero, CHANNELS, to);
+            } else if (work->in_bits == 8) {
+                qmcu_copy_bytes(qmcu_source_pixel(work->in, y, x), CHANNELS, to);
+            } else {
+                qmcu_fetch(qmcu_source_pixel(work->in, y, x), work->in_bits, CHANNELS, to);
+            }
+        }
+    }
+}
+
+static void multiply(const work_t *work, int8_t *a, int8_t *b)
+{
+    if (work->is_direct) {
+        qmcu_tiles_s8(work->columns, &work->tiles, a, b);
+        return;
+    }
+    qmcu_tiles_s8(work->columns, &work->tiles, work->out_a, work->out_b);
+    qmcu_store_pixel(work->out_a, &work->limits, a);
+    qmcu_store_pixel(work->out_b, &work->limits, b);
+}
+
+/* Two pixels anywhere; they may be one. */
+static void compute(const work_t *work, const pixel_t *a, const pixel_t *b)
+{
+    gather(work, a, work->window_a);
+    gather(work, b, work->window_b);
+    qmcu_widen_nines(work->window_a, work->window_b, RUN, work->columns);
+    multiply(work, a->out, b->out);
+}
+
+/* The row of the input in which windows begin, if they lie there as they are, else NULL. */
+static const int8_t *row_of(const work_t *work, int32_t y)
+{
+    const int32_t place = y - work->in->top;
+    const int lies_together = place >= work->in->rows || place + ROWS <= work->in->rows; /* in a ring */
+    const int is_inside = y >= 0 && y + ROWS <= work->layer->in.h;
+    const int adjoins = work->in_bits == 8 && work->in->pixel_bytes == CHANNELS;
+    return is_inside && lies_together && adjoins ? qmcu_source_row(work->in, y) : NULL;
+}
+
+/* Computes the first pairs of `left` pixels whose windows lie in `row`; returns how many pixels that were. */
+static int32_t compute_inside(const work_t *work, const int8_t *row, const pixel_t *pixel, int32_t left,
+                              int32_t out_step)
+{
+    const int32_t stride = work->layer->stride.w, last = work->layer->in.w - ROWS, step = stride * CHANNELS;
+    if (row == NULL || pixel->x < 0 || pixel->x > last) {
+        return 0;
+    }
+    const int32_t inside = (last - pixel->x) / stride + 1, pixels = (inside < left ? inside : left) & ~1;
+    const int8_t *window = row + (pixel->x - work->in->left) * CHANNELS;
+    int8_t *out = pixel->out;
+    for (int32_t done = 0; done < pixels; done += 2, window += 2 * step, out += 2 * out_step) {
+        qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns);
+        multiply(work, out, out + out_step);
+    }
+    return pixels;
+}
+
+void qmcu_conv_first_part(const qmcu_conv_first_t *layer, const qmcu_part_t *part, int8_t *scratch)
+{
+    const qmcu_region_t region = part->region;
+    const int32_t groups = (layer->out.c + 3) >> 2, out_step = part->out.pixel_bytes;
+    work_t work;
+    work.layer = layer;
+    work.in = &part->in;
+    work.in_bits = QMCU_PACKED ? layer->in.bits : 8;
+    work.tiles = (qmcu_tiles_t){layer->weights, layer->lanes, WORDS, groups, layer->is_rectified, NULL};
+    work.limits = (qmcu_limits_t){layer->out.c, layer->out.bits, layer->low, layer->high};
+    work.is_direct = layer->out.bits == 8 && layer->low == -128 && layer->high == 127 && (layer->out.c & 3) == 0;
+    work.columns = (uint32_t *)(void *)scratch;
+    work.window_a = (int8_t *)(work.columns + 2 * WORDS);
+    work.window_b = work.window_a + ROWS * RUN;
+    work.out_a = work.window_b + ROWS * RUN;
+    work.out_b = work.out_a + 4 * groups;
+    pixel_t first = {0, 0, NULL}, pixel;
+    int is_second = 0;
+    for (int32_t oy = region.top; oy < region.bottom; ++oy) {
+        int32_t left = region.right - region.left;
+        pixel.y = oy * layer->stride.h - layer->pad.top;
+        pixel.x = region.left * layer->stride.w - layer->pad.left;
+        pixel.out = qmcu_target_pixel(&part->out, oy, region.left);
+        const int8_t *row = row_of(&work, pixel.y);
+        while (left > 0) {
+            int32_t done = is_second ? 0 : compute_inside(&work, row, &pixel, left, out_step);
+            if (done == 0) {
+                if (is_second) {
+                    compute(&work, &first, &pixel);
+                } else {
+                    first = pixel;
+                }
+                is_second = !is_second;
+                done = 1;
+            }
+            left -= done;
+            pixel.x += done * layer->stride.w;
+            pixel.out += done * out_step;
+        }
+    }
+    if (is_second) {
+        compute(&work, &first, &first);
+    }
+}
+
+void qmcu_conv_first(const qmcu_conv_first_t *layer, const int8_t *in, int8_t *out, int8_t *scratch)
+{
+    const qmcu_part_t part = qmcu_whole(layer->in, in, layer->out, out);
+    qmcu_conv_first_part(layer, &part, scratch);
+}

@@ -1,0 +1,344 @@
+"""What the kernels of ``ops.variants`` do, counted; ``work.py`` has the portable ones and tells how counts are used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+
+import numpy as np
+
+from quantmcu_kit.ir.types import Size
+from quantmcu_kit.ops.spec import KernelCall
+
+Counts = Mapping[str, float]
+
+# Of kernels that have no fields for it, because it is always the same.
+FIXED = {
+    "conv_first": {"kernel": Size(3, 3), "dilation": Size(1, 1)},
+    "depthwise_poly": {"kernel": Size(3, 3), "stride": Size(1, 1)},
+}
+
+GROUP = 4  # output channels taken together by all kernels of this file
+STEPS = {8: 11, 4: 12}  # of the loops in tiles_s8.c and tiles_s4.c, by the bits of a nested weight
+
+
+def outputs_of(k: SimpleNamespace, call: KernelCall) -> str:
+    """Sums that ``native/cortexm_dsp/add_s8.c`` leaves to portable loops: limited, of equal scales, differences."""
+    if call.kernel != "add":
+        return "outputs"
+    s = k.scaling
+    exact = [(each.multiplier, each.shift) == (1 << 30, 0) for each in (s.a, s.b)]
+    is_native = exact[0] != exact[1] and s.sign > 0 and (s.low, s.high) == (-128, 127) and 1 <= -s.shift <= 22
+    return "outputs" if is_native else "limited_outputs"
+
+
+def _groups(channels: int) -> int:
+    return -(-channels // GROUP)
+
+
+def _is_direct(k: SimpleNamespace) -> bool:
+    """Whether outputs go into the map as they are: no clamp, no packing, no channel too many."""
+    return k.out.bits == 8 and (k.low, k.high) == (-128, 127) and k.out.c % GROUP == 0
+
+
+def _conv_first(k: SimpleNamespace, call: KernelCall) -> Counts:
+    """``conv_first.c``: pairs of pixels go on from row to row; both are gathered if a window leaves the input."""
+
+    def inside(image: int, out: int, stride: int, before: int) -> np.ndarray:
+        start = np.arange(out) * stride - before
+        return (start >= 0) & (start + 3 <= image)
+
+    rows = inside(k.input.h, k.out.h, k.stride.h, k.pad.top)
+    columns = inside(k.input.w, k.out.w, k.stride.w, k.pad.left)
+    whole = np.outer(rows, columns).ravel()
+    pairs = (whole.size + 1) // 2
+    order = np.arange(2 * pairs).clip(max=whole.size - 1)  # an odd last pixel is its own partner
+    at_edge = pairs - int(whole[order].reshape(pairs, 2).all(axis=1).sum()) if k.input.bits == 8 else pairs
+    groups = _groups(k.out.c)
+    return {
+        "rows": k.out.h,
+        "pairs": pairs,
+        "edges" if k.input.bits == 8 else f"edges_{k.input.bits}": at_edge,
+        "groups": pairs * groups,
+        "signed_groups": 0 if k.is_rectified else pairs * groups,
+        **_staged(k),
+    }
+
+
+def _conv_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
+    """``conv_pairs.c``: pointwise, or in strips of ``2 * k.strip`` columns of the output."""
+    groups, taps = _groups(k.out.c), k.kernel.h * k.kernel.w
+    words = (taps * k.input.c + 1) // 2
+    bits = "" if k.nest == 8 else "_s4"
+    work = _pixel_pairs(k, bits) if k.strip == 0 else _strip_pairs(k, bits, words)
+    pairs = sum(count for name, count in work.items() if name.startswith("pairs"))
+    return {
+        **work,
+        f"groups{bits}": pairs * groups,
+        "signed_groups": 0 if k.is_rectified else pairs * groups,
+        f"turns{bits}": pairs * groups * -(-(words - 1) // STEPS[k.nest]),  # of the loop over a column
+        f"steps{bits}": pairs * groups * words,
+        **_staged(k),
+    }
+
+
+def _widened(runs: int, values: int, bits: str) -> Counts:
+    """So many runs of two windows that become words."""
+    return {
+        f"runs{bits}": runs,
+        f"widened{bits}": runs * ((values + 1) // 2),
+        "rests": runs if values % 4 else 0,
+    }
+
+
+def _fetched(k: SimpleNamespace, runs: int, values: int) -> Counts:
+    """Runs of packed values that are unpacked first."""
+    return {"fetches": runs, f"fetched_{k.input.bits}": runs * values} if k.input.bits < 8 else {}
+
+
+def _pixel_pairs(k: SimpleNamespace, bits: str) -> Counts:
+    pixels = k.out.h * k.out.w
+    pairs = (pixels + 1) // 2
+    return {
+        "rows": k.out.h,
+        "pairs_of_pixels": pairs,
+        **_widened(pairs, k.input.c, bits),
+        **_fetched(k, pixels, k.input.c),
+    }
+
+
+def _strip_pairs(k: SimpleNamespace, bits: str, words: int) -> Counts:
+    channels, height = k.input.c, k.kernel.h
+    whole, step = k.stride.h % k.dilation.h == 0, k.stride.h // k.dilation.h
+    fresh = step if whole and step < height else height  # rows of a window that the one above does not have
+    rows = height + (k.out.h - 1) * fresh
+    moves = (k.out.h - 1) // (k.moves + 1) if fresh < height else 0
+    is_widened = channels % 4 == 0 and k.dilation.w == 1
+    total: Counter[str] = Counter()
+    for left in range(0, k.out.w, 2 * k.strip):
+        pixels = min(2 * k.strip, k.out.w - left)
+        count = ((pixels + 1) // 2 * 2 - 1) * k.stride.w + (k.kernel.w - 1) * k.dilation.w + 1
+        first = left * k.stride.w - k.pad.left
+        is_copied = k.input.bits < 8 or first < 0 or first + count > k.input.w
+        total.update({"strips": 1, "rows": k.out.h, "fresh_rows": rows})
+        total.update({"copied_rows": rows * is_copied, "copied": rows * count * channels * is_copied})
+        total.update(_fetched(k, rows, count * channels))
+        if is_widened:
+            pairs = k.out.h * ((pixels + 1) // 2)
+            total.update(_widened(rows * (count - k.stride.w), channels, bits))
+            total.update({"pairs_widened": pairs, "moved": moves * 4 * (count - k.stride.w) * height * channels})
+            total.update({"summed": pairs * height * k.kernel.w if k.nest == 4 else 0})
+        else:
+            pairs = (k.out.h * pixels + 1) // 2
+            kind = f"_{channels}" if channels in (1, 3) else ""
+            total.update({f"scattered{kind}": rows * count})
+            if not kind:
+                pieces = {"scattered_words": channels // 4, "scattered_bytes": channels % 4}
+                total.update({name: rows * count * each for name, each in pieces.items()})
+            total.update({"pairs_of_bytes": pairs, "moved": moves * count * height * channels})
+            total.update(_widened(pairs, height * k.kernel.w * channels, bits))
+            total.update({"gathered": pairs * 4 * words if k.dilation.w > 1 else 0})
+    return total
+
+
+def _staged(k: SimpleNamespace) -> Counts:
+    """Outputs that do not go into the map as they are."""
+    if _is_direct(k):
+        return {}
+    pixels = k.out.h * k.out.w
+    is_clamped = (k.low, k.high) != (-128, 127)
+    return {
+        "staged_pixels": pixels,
+        "staged": pixels * k.out.c,
+        "clamped": pixels * k.out.c if is_clamped else 0,
+        "packed": pixels * k.out.c if k.out.bits < 8 else 0,
+    }
+
+
+def _depthwise_planes(k: SimpleNamespace, call: KernelCall) -> Counts:
+    """``depthwise_planes.c``: strips of four channels; two rows of the input at a time are widened once per strip."""
+    k = _turned(k)
+    blocks, channels = _groups(k.out.c), k.out.c
+    pairs = k.kernel.h // 2 + 1  # of rows in a window
+    is_three = k.kernel.w == 3 and pairs == 2
+    words = 5 if is_three else pairs * k.kernel.w
+    widths = [min(k.strip, k.out.w - left) for left in range(0, k.out.w, k.strip)]
+    strips = len(widths)
+    columns = k.out.w * k.stride.w + strips * (k.kernel.w - k.stride.w)
+    seen = min(columns, k.input.w + (strips - 1) * max(k.kernel.w - k.stride.w, 0))
+    widened = _row_pairs(k)
+    outputs, rows = k.out.h * k.out.w * channels, k.out.h * strips
+    form = "line" if k.form == 0 else "twice"
+    is_limited = (k.low, k.high) != ((-128, 127) if k.out.bits == 8 else (0, (1 << k.out.bits) - 1))
+    is_staged = k.out.bits < 8 or is_limited
+    whole = channels // GROUP if k.out.bits < 8 and not is_limited else 0  # blocks that are stored fast
+    return {
+        "blocks": blocks,
+        "weights_3" if is_three else "weights": 2 * (4 + words) * channels,
+        "unpacked": k.kernel.h * k.kernel.w * channels if k.weight_bits < 8 else 0,
+        "strips": blocks * strips,
+        "row_pairs": blocks * strips * widened,
+        f"widened_{k.input.bits}": blocks * seen * widened,
+        "filled": blocks * (columns - seen) * widened,
+        "rows": blocks * rows,
+        f"outputs_{form}": 0 if is_three else outputs,
+        **(
+            {f"rows_{form}_{k.stride.w}": channels * rows, f"outputs_{form}_{k.stride.w}": outputs}
+            if is_three
+            else _fours(k, widths, channels * k.out.h, words)
+        ),
+        "staged_rows": blocks * rows if is_staged else 0,
+        "staged_fast": whole * k.out.h * k.out.w,
+        "staged_8" if k.out.bits == 8 else "staged": (blocks - whole) * k.out.h * k.out.w if is_staged else 0,
+    }
+
+
+def _turned(k: SimpleNamespace) -> SimpleNamespace:
+    """A map twice as high as wide is turned: its columns are taken for rows."""
+    if k.out.h < 2 * k.out.w or (k.kernel.h, k.stride.h) != (k.kernel.w, k.stride.w):
+        return k
+    pad = SimpleNamespace(top=k.pad.left, left=k.pad.top)
+    image, out = (SimpleNamespace(h=each.w, w=each.h, c=each.c, bits=each.bits) for each in (k.input, k.out))
+    return SimpleNamespace(**vars(k) | {"input": image, "out": out, "pad": pad})
+
+
+def _fours(k: SimpleNamespace, widths: Sequence[int], rows: int, words: int) -> Counts:
+    """Rows of outputs of any windows: four at a time, of some windows the last ones again."""
+    total: Counter[str] = Counter()
+    for width in widths:
+        is_known = k.kernel.w == k.kernel.h and k.kernel.w in (5, 7) and k.stride.w in (1, 2) and width >= 4
+        fours, ones = (-(-width // 4), 0) if is_known else divmod(width, 4)
+        kind = f"_{k.kernel.w}_{k.stride.w}" if is_known else ""
+        total.update({f"rows{kind or '_any'}": rows, f"fours{kind}": rows * fours, f"ones{kind}": rows * ones})
+        total.update({f"four_words{kind}": rows * fours * words, f"one_words{kind}": rows * ones * words})
+    return total
+
+
+def _row_pairs(k: SimpleNamespace) -> int:
+    """Pairs of rows that a strip widens: each once, but for where the ring begins anew."""
+    spare = 15  # SPARE of depthwise_planes.c
+    count = top = ready = 0
+    for y in range(0, k.out.h * k.stride.h, k.stride.h):
+        if (y - top) // 2 > spare:
+            top, ready = y, 0
+        end = max(ready, -(-(y - top + k.kernel.h) // 2))
+        count, ready = count + end - ready, end
+    return count
+
+
+def _depthwise_poly(k: SimpleNamespace, call: KernelCall) -> Counts:
+    """``depthwise_poly.c``: strips of eight channels; words of a row are made once, rows of outputs in twos."""
+    k = _turned(SimpleNamespace(**{**FIXED["depthwise_poly"], **vars(k)}))
+    blocks, channels, before = -(-k.out.c // 8), k.out.c, 2
+    in_word = {4: 3, 2: 4}[k.input.bits]
+    strips = -(-k.out.w // k.strip)
+    is_row = k.out.w <= k.strip and k.pad.left == 1 and k.out.w % in_word == 0
+    words = k.out.w // in_word if is_row else strips * -(-(min(k.strip, k.out.w) + before) // in_word)
+    twos, ones = divmod(k.out.h, 2)
+    turns = twos + ones
+    rows = k.out.h + 2 + 2 * (k.out.h // 16)  # as many again where the ring begins anew
+    inside = max(0, min(k.input.h + k.pad.top, rows) - k.pad.top)
+    edges = 0 if is_row else strips * (2 + (k.pad.left > 0))
+    whole = channels // 8
+    bits = k.input.bits
+    return {
+        "blocks": blocks,
+        "channels": channels,
+        "strips": blocks * strips,
+        "rows": blocks * rows * strips,
+        "edges": blocks * inside * edges,
+        f"words_{bits}": blocks * inside * words,
+        "filled": blocks * (rows - inside) * words,
+        "turns": blocks * turns * strips,
+        "channel_turns": channels * turns * strips,
+        f"products_{bits}": channels * twos * words,
+        f"single_products_{bits}": channels * ones * words,
+        "stores": blocks * k.out.h * strips,
+        f"stored_{k.out.bits}": whole * k.out.h * k.out.w,
+        "stored_rest": (blocks - whole) * k.out.h * k.out.w,
+    }
+
+
+def _fully_connected_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
+    """``fully_connected_pairs.c``: groups of eight outputs, and smaller ones behind them."""
+    groups, each = (k.out + 1) // 8, 4 if k.nest == 4 else 2
+    rest = -(-max(k.out - 8 * groups, 0) // each)
+    words = (k.input + 3) // 4 * 2
+    is_direct = k.out_bits == 8 and (k.low, k.high) == (-128, 127) and 8 * groups + each * rest == k.out
+    bits = "" if k.nest == 8 else "_s4"
+    return {
+        f"rows{bits}": k.rows,
+        f"widened{bits}": k.rows * words,
+        "unpacked": k.rows * k.input if k.in_bits < 8 else 0,
+        f"groups{bits}": k.rows * groups,
+        f"turns{bits}": k.rows * groups * -(-(words - 1) // 16),
+        f"steps{bits}": k.rows * groups * words,
+        f"small_groups{bits}": k.rows * rest,
+        f"small_steps{bits}": k.rows * rest * words,
+        "staged": 0 if is_direct else k.rows * k.out,
+        "packed": k.rows * k.out if k.out_bits < 8 else 0,
+    }
+
+
+def _conv_outer(k: SimpleNamespace, call: KernelCall) -> Counts:
+    """``conv_outer.c``: tiles of four, six or eight pixels; outside of 1x1 kernels they go down in columns."""
+    tile, groups, taps = 2 * k.pixels, _groups(k.out.c), k.kernel.h * k.kernel.w
+    form = f"{k.weight_bits}_{k.pixels}"
+    run_bytes = -(-k.input.c * k.input.bits // 8)
+    in_units, has_rest = -(-run_bytes // k.input.bits), run_bytes % k.input.bits != 0
+    chunks = -(-in_units // k.chunk)
+    slots = chunks if k.chunk > in_units or k.kernel.w == 1 else k.kernel.w * chunks
+    prepared = f"prepared_{k.input.bits}_{k.pixels}"
+    is_pointwise = taps == 1 and k.pad.top == k.pad.left == 0
+    columns = -(-k.out.w // tile)
+    tiles = columns * k.out.h
+    again = max(0, k.kernel.h - k.stride.h) if k.dilation.h == 1 else 0
+    rows = k.kernel.h + (k.out.h - 1) * (k.kernel.h - again)  # of windows, prepared for a column of tiles
+    if is_pointwise:
+        tiles = -(-k.out.h * k.out.w // tile)
+        is_run = not has_rest and slots == 1
+        work = {"tiles": tiles, prepared: 2 * tiles * in_units, "pixel_calls": 0 if is_run else tiles}
+    elif k.is_window:
+        work = {
+            "column_tiles": tiles,
+            "window_rows": columns * rows,  # four calls each
+            "rest_calls": 4 * columns * rows if has_rest else 0,
+            prepared: 4 * columns * rows * in_units,
+        }
+    else:
+        first = np.arange(0, k.out.w, tile) * k.stride.w - k.pad.left
+        last = np.minimum(np.arange(0, k.out.w, tile) + tile - 1, k.out.w - 1) * k.stride.w - k.pad.left
+        fits = not has_rest and slots == 1 and k.dilation.w == 1
+        runs = int(((first >= 0) & (last + k.kernel.w <= k.input.w)).sum()) if fits else 0
+        work = {
+            "column_tiles": tiles,
+            "row_calls": runs * rows,
+            "pixel_calls": (columns - runs) * rows * k.kernel.w,
+            prepared: 2 * columns * rows * k.kernel.w * in_units,
+        }
+    pieces = -(-k.kernel.h * slots // k.chunks) if k.finish == 0 else 1
+    is_dense = k.out.c % 4 == 0
+    units = (k.kernel.h if k.is_window else taps) * in_units  # a window's unit has three columns
+    kind = "window_units" if k.is_window else "units"
+    return {
+        **work,
+        f"groups_{int(k.finish)}_{form}": tiles * groups * pieces,
+        f"{kind}_{form}": tiles * groups * units,
+        f"turns_{form}": 0 if k.is_window else tiles * groups * -(-units // 3),
+        "odd_turns": tiles * groups if units % 3 and not k.is_window else 0,
+        "pieces": tiles * pieces if k.finish == 0 else 0,
+        "added": tiles * pieces * tile * 4 * groups if k.finish == 0 else 0,
+        "requantized": k.out.h * k.out.w * k.out.c if k.finish == 0 else 0,
+        "copied_pixels": 0 if is_dense or k.finish == 0 else k.out.h * k.out.w,
+    }
+
+
+KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Counts]] = {
+    "conv_first": _conv_first,
+    "conv_outer": _conv_outer,
+    "conv_pairs": _conv_pairs,
+    "depthwise_planes": _depthwise_planes,
+    "depthwise_poly": _depthwise_poly,
+    "fully_connected_pairs": _fully_connected_pairs,
+}

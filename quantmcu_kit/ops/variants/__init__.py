@@ -1,0 +1,24 @@
+"""Kernels beside the portable ones: one file per variant, and the table of them by name."""
+
+from __future__ import annotations
+
+from quantmcu_kit.ops.variants import (
+    conv_first,
+    conv_outer,
+    conv_pairs,
+    depthwise_planes,
+    depthwise_poly,
+    fully_connected_pairs,
+)
+from quantmcu_kit.ops.variants.variant import Variant
+
+_VARIANTS: tuple[Variant, ...] = (
+    conv_first.VARIANT,
+    conv_outer.VARIANT,
+    conv_pairs.VARIANT,
+    depthwise_planes.VARIANT,
+    depthwise_poly.VARIANT,
+    fully_connected_pairs.VARIANT,
+)
+
+VARIANTS: dict[str, Variant] = {variant.name: variant for variant in _VARIANTS}

@@ -1,0 +1,51 @@
+"""CONV_2D with windows of three by three pixels of three channels: ``kernels/conv_first.c``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quantmcu_kit.ir.types import Size
+from quantmcu_kit.ops.convolution import Params
+from quantmcu_kit.ops.spec import KernelCall
+from quantmcu_kit.ops.variants import lanes, pairs
+from quantmcu_kit.ops.variants.variant import Variant
+
+_WORD_BYTES = 4
+_RUN = 9  # values of a row of the window
+_TAPS = 27
+_NEST = 8  # also of narrower weights: there are few
+_FIELDS = ("in", "out", "stride", "pad", "in_zero")  # that this kernel has as conv_2d does
+
+
+def _order() -> np.ndarray:
+    """Which value of a window [row, column, channel] each lane of the column holds, in the order of runs by fours."""
+    quads = [row * _RUN + first + value for row in range(3) for first in (0, 4) for value in range(4)]
+    ends = [row * _RUN + _RUN - 1 for row in range(3)]
+    return np.array([*quads, ends[0], ends[2], ends[1], -1])  # the words of four are (k, k + 2) and (k + 1, k + 3)
+
+
+def supports(params: Params) -> bool:
+    """Whether windows are 3x3x3, sums of nested channels can be told apart, and lanes have requantization's form."""
+    is_first = params.kernel == Size(3, 3) and params.in_shape[3] == 3 and params.attrs.dilation == Size(1, 1)
+    return is_first and pairs.fits(params.weights, _NEST) and lanes.of_layer(params) is not None
+
+
+def emit(params: Params) -> tuple[KernelCall, ...]:
+    """One ``qmcu_conv_first``."""
+    requant, weights = params.requant, params.weights
+    order, values = _order(), weights.values.reshape(len(weights.values), _TAPS)
+    arranged = np.where(order >= 0, values[:, order], 0)
+    channels = -(-len(values) // pairs.GROUP) * pairs.GROUP
+    fields = (
+        *(field for field in params.fields() if field[0] in _FIELDS),
+        ("low", requant.low),
+        ("high", requant.high),
+        ("is_rectified", int(lanes.is_rectified(requant))),
+        ("weights", pairs.nested(arranged, _NEST)),
+        ("lanes", pairs.padded(lanes.of_layer(params), channels)),
+    )
+    scratch = 2 * _WORD_BYTES * pairs.run_words(_TAPS) + 2 * _TAPS + 2 * channels
+    return (KernelCall("conv_first", fields, scratch_bytes=scratch),)
+
+
+VARIANT = Variant("conv_first", ("CONV_2D",), supports, emit)

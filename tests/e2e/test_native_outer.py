@@ -1,0 +1,257 @@
+"""Outer products on an emulated Cortex-M4: primitives against their references, whole kernels against integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantmcu_kit.emit.runtime_files import runtime_root
+from quantmcu_kit.emulate.cores import find_core
+from quantmcu_kit.emulate.elf import Image
+from quantmcu_kit.emulate.firmware import MemoryMap, compile_firmware
+from quantmcu_kit.emulate.machine import Machine
+from quantmcu_kit.emulate.toolchain import find_toolchain
+from quantmcu_kit.ops.interpret import Interpreter
+from tests.e2e.test_packed_kernels_on_a_board import inputs_of, run_on_board, side_by_side
+from tests.support.firmware import CLOCK_HZ
+from tests.unit import test_conv_outer
+
+MEMORY = MemoryMap(flash_start=0, flash_bytes=0x20000, ram_start=0x20000000, ram_bytes=0x10000, stack_bytes=4096)
+EVERY = 7  # case of the list that the host runs
+HEAD = """
+#include <string.h>
+#include "semihosting.h"
+#include "quantmcu/core/requant_lane.h"
+#include "quantmcu/primitives/primitives.h"
+
+static uint32_t state = 1;
+
+static uint32_t any(void)
+{
+    state = state * 1664525u + 1013904223u;
+    return state >> 8 ^ state << 11;
+}
+
+static int32_t between(int32_t low, int32_t high) { return low + (int32_t)(any() >> 4) % (high - low + 1); }
+
+static int runs, differing;
+
+static void compare(const void *a, const void *b, size_t bytes)
+{
+    ++runs;
+    differing += memcmp(a, b, bytes) != 0;
+}
+
+/* The numbers of comparisons and of those that differ, as lines of one character for each bit, lowest first. */
+static int report(void)
+{
+    const int numbers[] = {runs, differing};
+    for (int i = 0; i < 2; ++i) {
+        char text[18];
+        for (int bit = 0; bit < 16; ++bit) {
+            text[bit] = (char)('0' + (numbers[i] >> bit & 1));
+        }
+        text[16] = '\\n';
+        text[17] = 0;
+        sys_write0(text);
+    }
+    return 0;
+}
+
+"""
+TILES = """
+#define MOST_UNITS 7
+#define MOST_GROUPS 3
+#define OUT_BYTES 200
+static uint32_t words[MOST_UNITS * 4 * 8];
+static int32_t weights[MOST_GROUPS * MOST_UNITS * 12], constants[MOST_GROUPS * 4 * 4];
+static int8_t expected[OUT_BYTES], actual[OUT_BYTES];
+static uint32_t fields[MOST_GROUPS * 8], fields_again[MOST_GROUPS * 8];
+
+/* Words of pixels, any weights, and constants whose outputs are below, above and within their range. */
+static void fill(int32_t pixels, int32_t finish)
+{
+    for (int32_t i = 0; i < MOST_UNITS * 4 * 8; ++i) {
+        words[i] = any() & (pixels == 2 ? 0x3c00fu : pixels == 3 ? 0xf03c0fu : 0x60c183u);
+    }
+    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; ++i) {
+        weights[i] = (int32_t)(any() << 9 ^ any());
+    }
+    for (int32_t i = 0; i < MOST_GROUPS * 4; ++i) {
+        int32_t *c = constants + i * (finish == QMCU_OUTER_LINES ? 2 : finish == QMCU_OUTER_LANES ? 4 : 3);
+        if (finish == QMCU_OUTER_LINES) {
+            c[0] = between(1000, 40000) << 11;
+            c[1] = between(-(1 << 19), 1 << 17);
+        } else if (finish == QMCU_OUTER_LANES) {
+            c[3] = between(3, 9);
+            c[0] = between(-30000, 1000);
+            c[1] = (1 << 30) + (int32_t)(any() & 0x3fffffff);
+            c[2] = (1 << (c[3] - 1)) + between(0, 15) * (1 << c[3]);
+        } else {
+            for (int32_t k = 0; k < 3; ++k) {
+                c[k] = pixels == 3 ? between(0, 200) * 0x100401 : between(0, 50) * 0x204081;
+            }
+        }
+    }
+}
+
+/* window: three columns; at: where pixels begin, whose distances are any. Fields of all but STEPS may be anything. */
+static void try_tile(int32_t pixels, int32_t units, int32_t groups, int32_t finish, int32_t window, int32_t at)
+{
+    qmcu_outer_tile_t tile;
+    fill(pixels, finish);
+    const int32_t bytes = groups * (finish == QMCU_OUTER_STEPS ? 1 : 2) + at;
+    tile.words = words;
+    tile.units = units;
+    tile.weights = weights;
+    tile.groups = groups;
+    tile.start[0] = (uint64_t)any() << 20 | any();
+    tile.start[1] = (uint64_t)any() << 21 | any();
+    if (finish == QMCU_OUTER_STEPS) { /* fields that stay below a half whatever is added: nothing but the start */
+        memset(words, 0, sizeof words);
+        for (int32_t g = 0; g < 2; ++g) {
+            tile.start[g] = 0;
+            for (int32_t f = 0; f < 2 * pixels; ++f) {
+                const uint64_t field = (uint32_t)between(0, pixels == 3 ? 511 : 63);
+                tile.start[g] |= field << ((pixels == 3 ? 10 : 7) * f);
+            }
+        }
+    } else if (pixels == 2) { /* the highest field ends within 56 bits, as it does where the bounds hold */
+        tile.start[0] &= 0xffffffffffu;
+        tile.start[1] &= 0xffffffffffu;
+    } else {
+        tile.start[0] &= 0xfffffffffu;
+        tile.start[1] &= 0xfffffffffu;
+    }
+    tile.constants = constants;
+    tile.pixel_bytes = window ? 2 * bytes : bytes;
+    tile.group_bytes = window ? bytes : pixels * bytes;
+    tile.entry = window ? QMCU_OUTER_WINDOW : (3 - units % 3) % 3;
+    tile.finish = finish;
+    memset(expected, 0x5a, sizeof expected);
+    memset(actual, 0x5a, sizeof actual);
+    memset(fields, 0, sizeof fields);
+    memset(fields_again, 0, sizeof fields_again);
+    tile.out = expected + at;
+    tile.fields = fields;
+    (pixels == 2 ? qmcu_outer_tile_i4__ref : pixels == 3 ? qmcu_outer_tile_i2__ref : qmcu_outer_tile_i2x4__ref)(&tile);
+    tile.out = actual + at;
+    tile.fields = fields_again;
+    (pixels == 2 ? qmcu_outer_tile_i4__dsp : pixels == 3 ? qmcu_outer_tile_i2__dsp : qmcu_outer_tile_i2x4__dsp)(&tile);
+    compare(expected, actual, sizeof actual);
+    compare(fields, fields_again, sizeof fields);
+}
+
+int main(void)
+{
+    for (int32_t units = 1; units <= MOST_UNITS; ++units) {
+        for (int32_t groups = 1; groups <= MOST_GROUPS; ++groups) {
+            for (int32_t window = 0; window < 2; ++window) {
+                for (int32_t at = 0; at < 4; ++at) {
+                    try_tile(2, units, groups, QMCU_OUTER_NONE, window, at);
+                    try_tile(2, units, groups, QMCU_OUTER_LINES, window, at);
+                    try_tile(2, units, groups, QMCU_OUTER_LANES, window, at);
+                    try_tile(3, units, groups, QMCU_OUTER_NONE, window, at);
+                    try_tile(3, units, groups, QMCU_OUTER_LINES, window, at);
+                    try_tile(3, units, groups, QMCU_OUTER_LANES, window, at);
+                    try_tile(3, units, groups, QMCU_OUTER_STEPS, window, at);
+                    try_tile(4, units, groups, QMCU_OUTER_NONE, window, at);
+                    try_tile(4, units, groups, QMCU_OUTER_STEPS, window, at);
+                }
+            }
+        }
+    }
+    return report();
+}
+"""
+WORDS = """
+#define MOST_UNITS 9
+static int8_t values[4 * 64];
+static uint32_t expected[MOST_UNITS * 32 + 1], actual[MOST_UNITS * 32 + 1];
+
+typedef uint32_t words_of_t(const int8_t *const *x, int32_t units, uint32_t *words, int32_t step);
+
+static void try_words(words_of_t *ref, words_of_t *dsp, int32_t units, int32_t step, int32_t at)
+{
+    const int8_t *const x[4] = {values + at, values + 50 + (at ^ 1), values + 101 + (at ^ 3), values + 170 + (at ^ 2)};
+    for (size_t i = 0; i < sizeof values; ++i) {
+        values[i] = (int8_t)any();
+    }
+    memset(expected, 0x5a, sizeof expected);
+    memset(actual, 0x5a, sizeof actual);
+    expected[MOST_UNITS * 32] = ref(x, units, expected, step);
+    actual[MOST_UNITS * 32] = dsp(x, units, actual, step);
+    compare(expected, actual, sizeof actual);
+}
+
+int main(void)
+{
+    for (int32_t units = 1; units <= MOST_UNITS; ++units) {
+        for (int32_t at = 0; at < 4; ++at) {
+            for (int32_t step = 16; step <= 32; step += 16) {
+                try_words(qmcu_outer_words_u4x2__ref, qmcu_outer_words_u4x2__dsp, units, step, at);
+                try_words(qmcu_outer_words_u4x3__ref, qmcu_outer_words_u4x3__dsp, units, step, at);
+                try_words(qmcu_outer_words_u2x2__ref, qmcu_outer_words_u2x2__dsp, units, step, at);
+                try_words(qmcu_outer_words_u2x3__ref, qmcu_outer_words_u2x3__dsp, units, step, at);
+                try_words(qmcu_outer_words_u2x4__ref, qmcu_outer_words_u2x4__dsp, units, step, at);
+            }
+        }
+    }
+    return report();
+}
+"""
+# Name: the program's body, the files that it needs, and how often it compares.
+PROGRAMS = {
+    "tiles": (
+        TILES,
+        (
+            "primitives/outer_tile_ref",
+            "native/cortexm_dsp/outer_tile_i4",
+            "native/cortexm_dsp/outer_tile_i2",
+            "native/cortexm_dsp/outer_tile_i2x4",
+        ),
+        7 * 3 * 2 * 4 * 9 * 2,
+    ),
+    "words": (WORDS, ("primitives/outer_words_ref", "native/cortexm_dsp/outer_words"), 9 * 4 * 2 * 5),
+}
+
+
+@pytest.mark.parametrize("float_abi", ["hard", "soft"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_primitives_equal_their_references(name, float_abi, tmp_path):
+    """Every number of units about those of a block, groups, ways to finish, places of pixels in memory.
+
+    Nothing is written beside outputs and words. Without registers of the FPU, the end of the words is on the stack.
+    """
+    body, files, comparisons = PROGRAMS[name]
+    program = tmp_path / "program.c"
+    program.write_text(HEAD + body)
+    source = runtime_root() / "src"
+    sources = [program, *(Path(source, "quantmcu", f"{file}.c") for file in files)]
+    flags = () if float_abi == "hard" else ("-mfloat-abi=soft",)
+    target = tmp_path / "program.elf"
+    compile_firmware(
+        find_toolchain(), find_core("cortex-m4f"), MEMORY, sources, includes=[source], flags=flags, target=target
+    )
+    run = Machine(Image(target), "cortex-m4f", MEMORY, clock_hz=CLOCK_HZ).run()
+    runs, differing = (int(line[::-1], 2) for line in run.output.decode().split())
+    assert (runs, differing) == (comparisons, 0)
+
+
+def test_kernels_equal_integers_on_a_board(tmp_path):
+    graph = side_by_side(list(test_conv_outer.CASES[::EVERY]))
+    inputs = inputs_of(graph)
+    run = run_on_board(graph, inputs, tmp_path)
+    named = {port.tensor: values for port, values in zip(graph.inputs, inputs, strict=True)}
+    expected = Interpreter(graph, integer=True).run(named)
+    for port, actual in zip(graph.outputs, run.outputs, strict=True):
+        np.testing.assert_array_equal(actual, expected[port.tensor], err_msg=port.tensor)
+    ours = {name.partition("qmcu_")[2] for name, _ in run.functions if name.endswith("__dsp")}
+    primitives = {
+        "outer_tile_i4",
+        "outer_tile_i2",
+        *(f"outer_words_{kind}" for kind in ("u4x2", "u4x3", "u2x2", "u2x3")),
+    }
+    assert ours >= {f"{name}__dsp" for name in primitives}

@@ -1,0 +1,71 @@
+"""Prearranged requantization against TFLite's, sum by sum: the formula of core/requant_lane.h in Python integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from quantmcu_kit.numerics.fixedpoint import quantize_multipliers
+from quantmcu_kit.numerics.single_rounding import single_rounding_multipliers
+from quantmcu_kit.ops.requantize import Requant, Rounding
+from quantmcu_kit.ops.variants import lanes
+
+CHANNELS = 16
+
+
+def result(lane: np.ndarray, acc: int, kind: str) -> int:
+    """Of a sum, before the clamp."""
+    bias2, multiplier, half, n = (int(value) for value in lane)
+    x = bias2 + 2 * acc
+    x = (x + (1 << 31)) % (1 << 32) - (1 << 31)
+    if kind == "once":
+        return ((x * multiplier >> 32) + half) >> n
+    high = x * multiplier + (1 << 31) >> 32
+    assert abs(high + half) < (1 << 31) - 1
+    return high + half + (-(x < 0) if kind == "twice" else 0) >> n
+
+
+def scales_of(rng: np.random.Generator, kind: int) -> np.ndarray:
+    """Below one half: any, powers of two, or those of channels that are nearly dead."""
+    low, high = ((-14, -1.01), (-12, -2), (-30, -20))[kind]
+    scales = 2.0 ** rng.uniform(low, high, CHANNELS)
+    return 2.0 ** np.floor(np.log2(scales)) if kind == 1 else scales
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("is_rectified", [False, True])
+@pytest.mark.parametrize("seed", range(12))
+def test_lanes_equal_tflite(rounding, is_rectified, seed):
+    rng = np.random.default_rng(seed)
+    scales = scales_of(rng, seed % 3)
+    bounds = (2.0 ** rng.uniform(8, 26, CHANNELS)).astype(np.int64)
+    zero_point = int(rng.integers(-128, 128))
+    once = rounding is Rounding.ONCE
+    multiplier, shift = single_rounding_multipliers(scales, bounds) if once else quantize_multipliers(scales)
+    bias = rng.integers(-(1 << 30), 1 << 30, CHANNELS).astype(np.int32)
+    low = zero_point if is_rectified else -128
+    requant = Requant(bias, multiplier, shift, zero_point, low, 127, rounding)
+    assert lanes.is_rectified(requant) == (low >= zero_point)
+    arranged = lanes.arrange(requant, bias, bounds)
+    assert arranged is not None
+    near = (rng.integers(-256, 257, (60, CHANNELS)) + 0.5) / scales
+    sums = np.concatenate([rng.uniform(-1, 1, (20, CHANNELS)) * bounds, near, near + 1, near - 1])
+    sums = np.clip(np.round(sums), -bounds, bounds).astype(np.int64) - bias
+    kind = "once" if once else "rectified" if is_rectified else "twice"
+    actual = [[result(arranged[c], int(acc), kind) for c, acc in enumerate(row)] for row in sums]
+    np.testing.assert_array_equal(np.clip(actual, low, 127), requant.apply(sums))
+
+
+@pytest.mark.parametrize(
+    "scale, bound, low, is_supported",
+    [
+        (0.6, 1000, -128, False),  # nothing is shifted: the sign would be rounded too
+        (0.6, 1000, -5, True),  # low is the zero-point
+        (1.5, 1000, -5, False),
+        (0.3, 1 << 30, -128, False),  # twice the sum is beyond 32 bits
+    ],
+)
+def test_what_has_no_such_form_is_refused(scale, bound, low, is_supported):
+    multiplier, shift = quantize_multipliers(np.array([scale]))
+    requant = Requant(np.zeros(1, np.int32), multiplier, shift, -5, low, 127)
+    assert (lanes.arrange(requant, requant.bias, np.array([bound])) is not None) == is_supported
