@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,12 @@ from quantmcu_kit.emit.footprint import PACKED_STACK_BYTES, STACK_BYTES
 from quantmcu_kit.emit.latency import has_cycles, patch_costs
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.ir.branches import Branches
-from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.plans import Calibration, MemoryPlan, PrecisionPlan, TensorStats
 from quantmcu_kit.ir.schedule import Schedule
+from quantmcu_kit.ir.types import Activation
+from quantmcu_kit.ops.spec import OutputQuant
+from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
 
 _STAND_IN = "cortex-m4f"  # its cycles tell dear layers from cheap ones for cores that have no cycle model
@@ -172,8 +175,25 @@ def _costs(graph: Graph, board: Board) -> patch.Costs:
 
 
 def nominal_graph(graph: Graph, precision: PrecisionPlan | None = None) -> Graph:
-    """The integer graph of a float one for its sizes and work alone: every map has the nominal range [-1, 1]."""
-    stats = TensorStats(-1.0, 1.0, np.ones(2, np.int64), -1.0, 1.0)
-    calibration = Calibration({tensor.name: stats for tensor in graph.feature_maps()}, {}, 0)
+    """The integer graph of a float one for its sizes and work alone: maps have nominal ranges.
+
+    [-1, 1], or where an activation's clamp leads: kernels are faster where it is the end of the type.
+    """
+    bounds = {port.tensor: (-1.0, 1.0) for port in graph.inputs}
+    for node in graph.nodes:
+        bounds[node.output] = _nominal_range(graph, node, bounds)
+    calibration = Calibration({name: _nominal_stats(*bounds[name]) for name in bounds}, {}, 0)
     settings = quantize.Settings("minmax", rounding="nearest", bias_correction=False)
     return quantize.apply(graph, calibration, precision or PrecisionPlan(), settings)
+
+
+def _nominal_range(graph: Graph, node: Node, bounds: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    if TABLE[node.op].output_quant is OutputQuant.SAME:
+        ranges = [bounds[name] for name in graph.activation_inputs(node)]
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+    low, high = getattr(node.attrs, "activation", Activation.NONE).bounds
+    return max(low, -1.0), 1.0 if high == np.inf else high
+
+
+def _nominal_stats(low: float, high: float) -> TensorStats:
+    return TensorStats(low, high, np.ones(2, np.int64), low, high)

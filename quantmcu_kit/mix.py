@@ -27,7 +27,10 @@ from quantmcu_kit.options import Options
 from quantmcu_kit.precision import Mix
 from quantmcu_kit.search.problem import INT8, CostFunction, Work
 
-_PACKED_CODE = 4096  # bytes of flash that packing adds to kernels and layers, at most
+_PACKED_CODE = 4096  # bytes of flash that packing adds to kernels and layers, at least
+_ROOM = 32_768  # bytes of flash beside those counted in which every kernel there is has room
+_OTHER_TABLES = 1024  # bytes of flash that a library has beside its network: tables for pixels
+_TIGHTER_SEARCHES = 3  # tried where kernels of the widths that were found take more flash than was foreseen
 # What a second class of patches adds at most: bias, multiplier and shift per channel; struct and map per node.
 _CLASS_CHANNEL, _CLASS_NODE = 9, 160
 
@@ -130,21 +133,16 @@ def find_mix(
         QmkitError: ``infeasible-budget``, ``ram-budget``: no widths fit.
     """
     options = frame.options
-    mix = precision.find_precision(
-        graph,
-        int8,
-        calibration,
-        frame.layout.schedule,
-        inputs,
-        frame.settings,
-        quantize_settings(options),
-        budgets=frame.budgets,
-        cycles=frame.cycles,
-        fixed_flash_bytes=frame.fixed_flash_bytes,
-        fixed_bytes=frame.fixed_bytes,
-        sensitivity=sensitivity,
-        progress=progress,
-    )
+    if sensitivity is None:
+        sensitivity = precision.sensitivity_of(
+            graph, int8, calibration, inputs, frame.settings, quantize_settings(options)
+        )
+    for _ in range(_TIGHTER_SEARCHES):
+        mix = _searched(graph, int8, calibration, inputs, frame, sensitivity, progress)
+        excess = _flash_excess(mix, board, frame)
+        if excess <= 0:
+            break
+        frame = dataclasses.replace(frame, fixed_flash_bytes=frame.fixed_flash_bytes + excess)
     if mix.branches is None:
         if refined_on is not None:
             mix = dataclasses.replace(mix, graph=_refined(graph, mix, calibration, refined_on, options, progress))
@@ -153,6 +151,44 @@ def find_mix(
     integer, branches = settled(_without_dead_channels(mix.branches, frame.layout.schedule))
     mix = dataclasses.replace(mix, graph=integer, branches=branches)
     return mix, laid_out_again(frame.layout, integer, branches, board, options)
+
+
+def _searched(
+    graph: Graph,
+    int8: Graph,
+    calibration: Calibration,
+    inputs: np.ndarray,
+    frame: Frame,
+    sensitivity: precision.Sensitivity,
+    progress: Progress,
+) -> Mix:
+    return precision.find_precision(
+        graph,
+        int8,
+        calibration,
+        frame.layout.schedule,
+        inputs,
+        frame.settings,
+        quantize_settings(frame.options),
+        budgets=frame.budgets,
+        cycles=frame.cycles,
+        fixed_flash_bytes=frame.fixed_flash_bytes,
+        fixed_bytes=frame.fixed_bytes,
+        sensitivity=sensitivity,
+        progress=progress,
+    )
+
+
+def _flash_excess(mix: Mix, board: Board, frame: Frame) -> int:
+    """Bytes by which the library of a mix exceeds its budget of flash; 0 where it certainly does not."""
+    limit = frame.budgets.flash_bytes
+    if limit is None or mix.result.flash_bytes + _ROOM <= limit:
+        return 0
+    if mix.branches is None:
+        layout = lay_out(mix.graph, board, frame.options, must_fit=False)
+    else:
+        layout = laid_out_again(frame.layout, mix.graph, mix.branches, board, frame.options)
+    return max(0, _flash_of(layout, board) + _OTHER_TABLES - limit)
 
 
 def _refined(
@@ -257,13 +293,24 @@ def _cycles_of_nodes(layout: Layout, board: Board, cycles: float) -> float:
     return max(1.0, cycles - (latency.cycles - sum(latency.layers)))
 
 
+def _flash_of(layout: Layout, board: Board) -> int:
+    """Code and constants of a network's library."""
+    files = emit.render(
+        layout.graph,
+        layout.memory,
+        name="network",
+        board=board.id,
+        schedule=layout.schedule,
+        branches=layout.branches,
+    )
+    return estimate_footprint(manifests.from_json(files[manifests.PATH])).flash_bytes
+
+
 def _flash_beside_weights(layout: Layout, board: Board) -> int:
-    """Code and constants other than weights: of the library at 8 bits, and what packing adds."""
+    """Code and constants other than weights: of the library at 8 bits, and what packing adds at least."""
     int8 = layout.graph
-    files = emit.render(int8, layout.memory, name="network", board=board.id, schedule=layout.schedule)
     weights = {node.inputs[1] for node in int8.nodes if TABLE[node.op].weight_axis is not None}
-    flash = estimate_footprint(manifests.from_json(files[manifests.PATH])).flash_bytes
-    return flash - sum(int8.tensors[name].bytes for name in weights) + _PACKED_CODE
+    return _flash_of(layout, board) - sum(int8.tensors[name].bytes for name in weights) + _PACKED_CODE
 
 
 def _flash_of_classes(int8: Graph, layout: Layout, options: Options) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,15 +56,20 @@ class Cache:
             with np.load(self._path, allow_pickle=False) as file:
                 state = [file[f"state{index}"] for index in range(int(file["count"]))]
                 iterations, before, after = (float(value) for value in file["report"])
-        except (OSError, KeyError, ValueError, EOFError):
+        except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
         self._advance(state)
         return state, BlockReport(block.output, int(iterations), before, after)
 
     def store(self, block: Block, state: list[np.ndarray], report: BlockReport) -> None:
-        """Keep a block."""
+        """Keep a block, where its file can be written."""
         if self.folder is None:
             return
+        with suppress(OSError):
+            self._write(state, report)
+        self._advance(state)
+
+    def _write(self, state: list[np.ndarray], report: BlockReport) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = self._path.with_suffix(f".{os.getpid()}.tmp")
         arrays = {f"state{index}": values for index, values in enumerate(state)}
@@ -69,7 +77,6 @@ class Cache:
         with open(unfinished, "wb") as file:
             np.savez(file, count=np.array(len(state)), report=facts, **arrays)
         os.replace(unfinished, self._path)
-        self._advance(state)
 
     @property
     def _path(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from quantmcu_kit.emit.latency import has_cycles, knows_kernel, node_work, works_cycles
+from quantmcu_kit.emit.latency import has_cycles, knows_works, node_work, works_cycles
 from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.schedule import Schedule, Stage
@@ -72,11 +72,12 @@ def _able(graphs: Sequence[Graph], stage: Stage, index: int) -> Iterator[str]:
 
 
 def _cycles(graphs: Sequence[Graph], stage: Stage, index: int, kernel: str, core: str) -> float | None:
-    """Cycles of one node, None where the table does not know the kernel on the core."""
+    """Cycles of one node; None where the table does not know what a variant does there on the core."""
     total = 0.0
     for graph in graphs:
         calls = kernel_calls(graph, _with_kernel(graph.nodes[index], kernel))
-        if not all(knows_kernel(call.kernel, core) for call in calls):
+        works = node_work(graph, stage, index, calls)
+        if kernel != _PORTABLE and not knows_works(works, core):
             return None
-        total += works_cycles(node_work(graph, stage, index, calls), core)
+        total += works_cycles(works, core)
     return total

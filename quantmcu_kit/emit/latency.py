@@ -121,15 +121,19 @@ def has_cycles(core: str) -> bool:
     return core in _table()["cores"]
 
 
-def knows_kernel(kernel: str, core: str) -> bool:
-    """Whether the table has cycles of a kernel on a core."""
-    return kernel in table_of(core)
+def knows_works(works: Mapping[str, Work], core: str) -> bool:
+    """Whether the table has cycles of all work by kernel, such as :func:`node_work`, on a core."""
+    table = table_of(core)
+    return all(
+        kernel in table and all(name in table[kernel] for name, count in work.items() if count)
+        for kernel, work in works.items()
+    )
 
 
 def cycles_of(kernel: str, work: Work, core: str) -> float:
     """Cycles of ``work`` in ``kernel``, or in :data:`NETWORK`, on a core of the table.
 
-    What no layer of the bench ever did, such as some mixtures of widths, counts nothing.
+    What no layer of the bench ever did counts nothing: portable kernels know it by other counts (``work.py``).
     """
     cycles = table_of(core)[kernel]
     return sum(cycles.get(name, 0.0) * count for name, count in work.items())

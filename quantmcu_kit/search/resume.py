@@ -74,7 +74,7 @@ def _read(path: Path) -> dict[Assignment, float]:
     known: dict[Assignment, float] = {}
     with suppress(OSError, UnicodeDecodeError):
         for line in path.read_text("ascii").splitlines():
-            with suppress(ValueError, TypeError):
+            with suppress(ValueError, TypeError, OverflowError, RecursionError):
                 bits, loss = json.loads(line)
                 known[tuple(bits)] = float(loss)
     return known

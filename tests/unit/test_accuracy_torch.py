@@ -190,12 +190,13 @@ def test_finished_blocks_are_not_trained_again(tmp_path, monkeypatch):
         assert np.array_equal(node.bias, second.adjustments.nodes[name].bias)
 
 
-def test_a_broken_file_of_the_cache_counts_as_none(tmp_path):
+@pytest.mark.parametrize("broken", [lambda data: b"no archive", lambda data: data[:500], lambda data: b""])
+def test_a_broken_file_of_the_cache_counts_as_none(tmp_path, broken):
     case = Quantized(4, count=16)
     settings = dataclasses.replace(QUICK, most_iterations=12, cache=tmp_path)
     first = accuracy.reconstruct(case.graph, case.integer, case.inputs, settings)
     for path in tmp_path.iterdir():
-        path.write_bytes(b"no archive")
+        path.write_bytes(broken(path.read_bytes()))
     assert accuracy.reconstruct(case.graph, case.integer, case.inputs, settings).blocks == first.blocks
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 
 from quantmcu_kit import memory
 from quantmcu_kit.boards.catalog import find
+from quantmcu_kit.emit import choose_kernels as choice
 from quantmcu_kit.emit.choose_kernels import choose_branch_kernels, choose_kernels
-from quantmcu_kit.emit.latency import estimate_latency, patch_costs
+from quantmcu_kit.emit.latency import estimate_latency, knows_works, node_work, patch_costs
 from quantmcu_kit.ir.branches import Branches, StaticClasses
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import MIXED, OUTLIER
@@ -18,7 +20,7 @@ from quantmcu_kit.ir.text import dump
 from quantmcu_kit.ir.types import Activation, Padding, Quant, Size
 from quantmcu_kit.layout import lay_out
 from quantmcu_kit.ops import convolution, fully_connected, reshape
-from quantmcu_kit.ops.interpret import prepare_node
+from quantmcu_kit.ops.interpret import kernel_calls, prepare_node
 from quantmcu_kit.ops.serialize import load_graph, save_graph
 from quantmcu_kit.ops.variants import VARIANTS
 from quantmcu_kit.options import Options
@@ -60,6 +62,29 @@ def test_the_fastest_by_the_table(widths):
     by_kernel = costs(graph, index)
     chosen = kernels(choose_kernels(graph, CORE))[index]
     assert chosen and by_kernel[chosen] == min(by_kernel.values())
+
+
+@pytest.mark.parametrize("core", ["cortex-m4f", "cortex-m7", "cortex-m33"])
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("op", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_the_table_knows_all_that_variants_do(op, kernel, core):
+    """What it did not know would cost nothing, and be chosen."""
+    for stride, (weight_bits, map_bits) in itertools.product((1, 2, 3), itertools.product((8, 4, 2), repeat=2)):
+        layers = Layers("layer")
+        Case("", op, (11, 9, 16), 16, kernel, stride).layer(layers, (weight_bits, map_bits), is_signed=False)
+        graph = layers.graph()
+        (index,) = (index for index, node in enumerate(graph.nodes) if node.op == op)
+        for variant in VARIANTS.values():
+            node = dataclasses.replace(graph.nodes[index], kernel=variant.name)
+            if op in variant.ops and variant.supports(prepare_node(graph, node)):
+                works = node_work(graph, Schedule.whole(graph).stages[0], index, kernel_calls(graph, node))
+                assert knows_works(works, core), (variant.name, stride, weight_bits, map_bits)
+
+
+def test_a_variant_with_unknown_work_is_not_chosen(monkeypatch):
+    monkeypatch.setattr(choice, "knows_works", lambda works, core: "conv_pairs" not in works)
+    graph = pointwise()
+    assert kernels(choose_kernels(graph, CORE)) == kernels(graph)
 
 
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "xtensa-lx7"])

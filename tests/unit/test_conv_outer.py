@@ -18,12 +18,14 @@ from tests.ops.packed_case import PackedCase, case, feature_map, random_for
 from tests.support.c_program import CProgram
 from tests.support.kernel_parts import KernelParts, random_jobs
 
-# Name: map [h, w, in], kernel, output channels, stride, dilation, padding (top, bottom, left, right).
+# Name: map [h, w, in], kernel, output channels, stride (of both axes, or of each), dilation, padding (top, bottom,
+# left, right).
 GEOMETRIES = {
     "pointwise-8-to-4": ((3, 4, 8), (1, 1), 4, 1, 1, (0, 0, 0, 0)),
     "pointwise-9-to-5": ((3, 5, 9), (1, 1), 5, 1, 1, (0, 0, 0, 0)),
     "pointwise-24-to-8": ((5, 5, 24), (1, 1), 8, 1, 1, (0, 0, 0, 0)),
     "pointwise-40-to-7-stride2": ((5, 6, 40), (1, 1), 7, 2, 1, (0, 0, 0, 0)),
+    "pointwise-8-to-4-stride-1x2-narrow": ((5, 1, 8), (1, 1), 4, (1, 2), 1, (0, 0, 0, 0)),
     "pointwise-96-to-12": ((2, 7, 96), (1, 1), 12, 1, 1, (0, 0, 0, 0)),
     "pointwise-3-to-1-padded": ((2, 3, 3), (1, 1), 1, 1, 1, (0, 1, 0, 2)),
     "3x3-16-to-8": ((6, 9, 16), (3, 3), 8, 1, 1, (1, 1, 1, 1)),
@@ -73,7 +75,10 @@ def outer_case(name: str, widths: tuple[int, int, int], kind: str, signed: bool)
     if kind == "saturated":  # beyond halfwords
         biases[:2] = (40_000_000, -40_000_000)[: min(out, 2)]
     attrs = convolution.Attrs(
-        Size(stride, stride), Size(dilation, dilation), Padding(*margin), Activation.NONE if signed else Activation.RELU
+        Size(*np.broadcast_to(stride, 2).tolist()),
+        Size(dilation, dilation),
+        Padding(*margin),
+        Activation.NONE if signed else Activation.RELU,
     )
     y = feature_map(
         "y", TABLE["CONV_2D"].infer(attrs, x, weights, bias), out_bits, 0.002 * spread * 4 / 2**out_bits, zero

@@ -183,11 +183,11 @@ static void run_window(state_t *s, const uint32_t *words, const uint32_t *sums)
 }
 
 /* Whether the region's rows lie behind one another, in the input and in the output. */
-static int is_one_run(const qmcu_part_t *part, int32_t stride)
+static int is_one_run(const qmcu_part_t *part, qmcu_size_t stride)
 {
     const qmcu_region_t *region = &part->region;
     const int32_t columns = region->right - region->left;
-    return stride == 1 && part->in.row_bytes == columns * part->in.pixel_bytes &&
+    return stride.h == 1 && stride.w == 1 && part->in.row_bytes == columns * part->in.pixel_bytes &&
            part->out.row_bytes == columns * part->out.pixel_bytes && region->bottom - part->in.top <= part->in.rows &&
            region->bottom - part->out.top <= part->out.rows;
 }
@@ -240,7 +240,7 @@ static void run_pixels(state_t *s)
     const int32_t step = layer->stride.w * in->pixel_bytes, out_step = s->part->out.pixel_bytes;
     const int32_t size = 2 * s->how.pixels;
     const int32_t pixels = (region->right - region->left) * (region->bottom - region->top);
-    const int32_t columns = is_one_run(s->part, layer->stride.h) ? pixels : region->right - region->left;
+    const int32_t columns = is_one_run(s->part, layer->stride) ? pixels : region->right - region->left;
     const int is_plain = s->how.rest == 0 && s->slots == 1 && s->dense_bytes >= 0 && layer->finish != QMCU_OUTER_NONE;
     const int8_t *x = NULL;
     int8_t *out = NULL;

@@ -199,19 +199,20 @@ static void write_row(work_t *work, const strip_t *strip, int32_t y, int32_t tap
     qmcu_scatter_pixels(row, channels, strip->count, work->buffer + at, strip->height);
 }
 
-/* The columns that begin `at` values after the start of the buffer become its first ones. */
-static void move_back(work_t *work, const strip_t *strip, int32_t at)
+/* The columns that begin `at` values after the start of the buffer become its first ones, but for the last `fresh`
+ * values: these lie behind the buffer, and are written anew. */
+static void move_back(work_t *work, const strip_t *strip, int32_t at, int32_t fresh)
 {
     const int32_t channels = work->layer->in.c;
     if (!is_widened(work->layer)) {
-        qmcu_copy_bytes(work->buffer + at, strip->count * strip->height, work->buffer);
+        qmcu_copy_bytes(work->buffer + at, strip->count * strip->height - fresh, work->buffer);
         return;
     }
-    const int32_t columns = strip->count - work->layer->stride.w;
-    memmove(work->columns, work->columns + at, sizeof(uint32_t) * (size_t)(columns * strip->height));
+    const int32_t values = (strip->count - work->layer->stride.w) * strip->height - fresh;
+    memmove(work->columns, work->columns + at, sizeof(uint32_t) * (size_t)values);
     if (work->nest == 4) {
         memmove(work->pixel_sums, work->pixel_sums + 2 * (at / channels),
-                sizeof(uint32_t) * (size_t)(2 * columns * work->layer->kernel.h));
+                sizeof(uint32_t) * (size_t)(2 * (values / channels)));
     }
 }
 
@@ -310,7 +311,7 @@ static void compute_strip(work_t *work, const qmcu_part_t *part, int32_t left, i
         if (!is_first && fresh < kernel) {
             at += fresh * layer->in.c;
             if (++moves > layer->moves) {
-                move_back(work, &strip, at);
+                move_back(work, &strip, at, fresh * layer->in.c);
                 at = moves = 0;
             }
         }
