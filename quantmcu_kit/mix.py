@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from quantmcu_kit import accuracy, emit, passes, precision, quantize, search
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.calibrate import Progress
-from quantmcu_kit.emit.choose_kernels import choose_kernels
+from quantmcu_kit.emit.choose_kernels import fewest_cycles
 from quantmcu_kit.emit.footprint import estimate_footprint
-from quantmcu_kit.emit.latency import estimate_latency, patch_costs
+from quantmcu_kit.emit.latency import estimate_latency
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.branches import Branches, may_have_classes, settled
@@ -324,30 +325,33 @@ def _flash_of_classes(int8: Graph, layout: Layout, options: Options) -> int:
 
 
 def cycle_model(graph: Graph, board: Board, options: Options) -> CostFunction:
-    """Cycles of a node's work by its widths, on the board's core: those of a network whose maps all have one width.
+    """Cycles of a node's work by its widths, on the board's core, with the kernel that it would be given.
 
-    The output's width is counted as the input's.
+    Two operands of different widths count as two of the wider one.
     """
     map_widths, weight_widths = options.candidate_widths
-    tables = {
-        (weights, maps): _cycles_by_node(graph, board, weights, maps)
-        for weights in weight_widths
-        for maps in map_widths
-    }
+    graphs = {(weights, maps): _uniform(graph, weights, maps) for weights in weight_widths for maps in map_widths}
+    places = {node.name: index for index, node in enumerate(graph.nodes)}
     whole = {
         node.name: TABLE[node.op].cost(node.attrs, graph.input_tensors(node), graph.tensors[node.output]).macs
         for node in graph.nodes
     }
 
+    @cache
+    def of_node(name: str, weights: int, maps: int, output: int) -> float:
+        uniform = graphs[weights, maps]
+        node = uniform.nodes[places[name]]
+        tensors = {**uniform.tensors, node.output: graphs[weights, output].tensors[node.output]}
+        return fewest_cycles(uniform.replace(tensors=tensors), places[name], board.cpu, core_of(board))
+
     def cycles(work: Work, weight_bits: int, input_bits: tuple[int, ...], output_bits: int) -> float:
         share = work.macs / whole[work.name] if whole[work.name] else 1.0
-        return share * tables[weight_bits, max(input_bits, default=INT8)][work.name]
+        return share * of_node(work.name, weight_bits, max(input_bits, default=INT8), output_bits)
 
     return cycles
 
 
-def _cycles_by_node(graph: Graph, board: Board, weights: int, maps: int) -> Mapping[str, float]:
+def _uniform(graph: Graph, weights: int, maps: int) -> Graph:
+    """With nominal ranges, and one width for all maps and one for all weights."""
     names = (node.inputs[1] for node in graph.nodes if TABLE[node.op].weight_axis is not None)
-    plan = PrecisionPlan(maps, weights=dict.fromkeys(names, weights))
-    nominal = choose_kernels(nominal_graph(graph, plan), board.cpu)
-    return dict(zip((node.name for node in nominal.nodes), patch_costs(nominal, core_of(board)).whole, strict=True))
+    return nominal_graph(graph, PrecisionPlan(maps, weights=dict.fromkeys(names, weights)))

@@ -34,6 +34,12 @@ def choose_branch_kernels(branches: Branches, core: str, schedule: Schedule) -> 
     return dataclasses.replace(branches, graphs=graphs)
 
 
+def fewest_cycles(graph: Graph, index: int, cpu: str, core: str) -> float:
+    """Cycles of a node, layer by layer, on a core of the table, by the kernel that it would be given on a processor."""
+    (stage,) = Schedule.whole(graph).stages
+    return _cycles((graph,), stage, index, _choice((graph,), stage, index, cpu), core)
+
+
 def _with_kernels(graph: Graph, choices: Sequence[str]) -> Graph:
     if all(node.kernel == kernel for node, kernel in zip(graph.nodes, choices, strict=True)):
         return graph
