@@ -15,7 +15,7 @@ from quantmcu_kit.emit.footprint import PACKED_STACK_BYTES, STACK_BYTES
 from quantmcu_kit.emit.latency import has_cycles, patch_costs
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.ir.branches import Branches
-from quantmcu_kit.ir.graph import Graph, Node
+from quantmcu_kit.ir.graph import Graph, Node, Tensor
 from quantmcu_kit.ir.plans import Calibration, MemoryPlan, PrecisionPlan, TensorStats
 from quantmcu_kit.ir.schedule import Schedule
 from quantmcu_kit.ir.types import Activation
@@ -24,6 +24,8 @@ from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
 
 _STAND_IN = "cortex-m4f"  # its cycles tell dear layers from cheap ones for cores that have no cycle model
+_NOMINAL = 6.0  # the greatest magnitude in maps whose values nobody has seen
+_REACH = 4.0  # the sum of a channel's products at most, in magnitudes of its output
 _TIGHTER_PLANS = 4  # tried where blocks cannot be placed without gaps
 
 
@@ -177,11 +179,13 @@ def _costs(graph: Graph, board: Board) -> patch.Costs:
 def nominal_graph(graph: Graph, precision: PrecisionPlan | None = None) -> Graph:
     """The integer graph of a float one for its sizes and work alone: maps have nominal ranges.
 
-    [-1, 1], or where an activation's clamp leads: kernels are faster where it is the end of the type.
+    They end where an activation clamps, as kernels are faster where that is the end of the type. Weights are scaled to
+    them, channel by channel, so that requantization scales down, as it does between ranges that were observed.
     """
     bounds = {port.tensor: (-1.0, 1.0) for port in graph.inputs}
     for node in graph.nodes:
         bounds[node.output] = _nominal_range(graph, node, bounds)
+    graph = graph.replace(tensors={**graph.tensors, **_nominal_weights(graph, bounds)})
     calibration = Calibration({name: _nominal_stats(*bounds[name]) for name in bounds}, {}, 0)
     settings = quantize.Settings("minmax", rounding="nearest", bias_correction=False)
     return quantize.apply(graph, calibration, precision or PrecisionPlan(), settings)
@@ -192,7 +196,25 @@ def _nominal_range(graph: Graph, node: Node, bounds: Mapping[str, tuple[float, f
         ranges = [bounds[name] for name in graph.activation_inputs(node)]
         return min(low for low, _ in ranges), max(high for _, high in ranges)
     low, high = getattr(node.attrs, "activation", Activation.NONE).bounds
-    return max(low, -1.0), 1.0 if high == np.inf else high
+    return max(low, -_NOMINAL), min(high, _NOMINAL)
+
+
+def _nominal_weights(graph: Graph, bounds: Mapping[str, tuple[float, float]]) -> dict[str, Tensor]:
+    """Weights and biases whose sums reach a few times the output's range at most."""
+    found: dict[str, Tensor] = {}
+    for node in graph.nodes:
+        axis = TABLE[node.op].weight_axis
+        tensors = [tensor for tensor in graph.input_tensors(node)[1:] if tensor is not None]
+        if axis is None or not all(tensor.is_constant and tensor.dtype.is_float for tensor in tensors):
+            continue
+        sums = np.abs(np.moveaxis(tensors[0].data, axis, 0)).reshape(tensors[0].shape[axis], -1).sum(axis=1)
+        reach = np.maximum(sums.astype(float) * max(map(abs, bounds[node.inputs[0]])), np.finfo(np.float32).tiny)
+        factor = np.minimum(_REACH * max(map(abs, bounds[node.output])) / reach, 1.0)
+        shape = [-1 if index == axis else 1 for index in range(len(tensors[0].shape))]
+        for tensor, scale in zip(tensors, (factor.reshape(shape), factor), strict=False):
+            scaled = (tensor.data * scale).astype(np.float32)
+            found[tensor.name] = dataclasses.replace(tensor, data=scaled.reshape(tensor.shape))
+    return found
 
 
 def _nominal_stats(low: float, high: float) -> TensorStats:
