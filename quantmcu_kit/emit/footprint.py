@@ -24,7 +24,7 @@ else:
 _SEGMENT_BYTES, _MAP_BYTES, _SPAN_BYTES = 20, 20, 6  # of the structs in core/patch.h, with 32-bit pointers
 _SCAN_BYTES, _SCORE_BYTES = 8, 2  # of core/scan.h
 _EXCHANGE_BYTES = 12  # of branches/exchange.h
-STACK_BYTES = 1024  # deepest chain run -> segment -> kernel -> primitive with its block of accumulators, rounded up
+STACK_BYTES = 1152  # deepest chain run -> segment -> kernel -> primitive with its block of accumulators, rounded up
 PACKED_STACK_BYTES = 1280  # the same where kernels have blocks of unpacked values too
 
 

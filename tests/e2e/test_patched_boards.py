@@ -10,6 +10,7 @@ import pytest
 from quantmcu_kit import memory
 from quantmcu_kit.boards.catalog import find
 from quantmcu_kit.emulate.firmware import CAMERA_START
+from quantmcu_kit.emit import footprint
 from quantmcu_kit.emulate.library import STACK_BYTES, BoardLibrary, emulated_boards
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.schedule import HaloMode, Schedule
@@ -55,7 +56,7 @@ def test_bytes_on_the_board_are_the_references(name, board, libraries):
     with on_board(libraries[name], board) as library:
         run = library.run(pictures)
     np.testing.assert_array_equal(run.outputs[0], Interpreter(GRAPH, integer=True).run({"picture": pictures})["scores"])
-    assert run.stack_bytes <= 1024
+    assert run.stack_bytes <= footprint.STACK_BYTES
 
 
 def test_random_networks_on_a_board(tmp_path):
