@@ -9,8 +9,8 @@ import pytest
 
 from quantmcu_kit import memory
 from quantmcu_kit.boards.catalog import find
-from quantmcu_kit.emulate.firmware import CAMERA_START
 from quantmcu_kit.emit import footprint
+from quantmcu_kit.emulate.firmware import CAMERA_START
 from quantmcu_kit.emulate.library import STACK_BYTES, BoardLibrary, emulated_boards
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.schedule import HaloMode, Schedule
