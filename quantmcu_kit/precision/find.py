@@ -28,7 +28,6 @@ from quantmcu_kit.search.vdpc import class_shares, outlier_rate
 
 Progress = Callable[[str, int, int], None]
 ACCURACY_ONLY = 1.0  # λ where a budget of cost says how much is to be saved
-BY_BUDGETS = ("milp", "memory-driven", "uniform", "haq")  # strategies to which only a budget is a reason to save
 TRADE_OFFS = {"kl": 0.95, "entropy": 0.5}  # λ where nothing does, by proxy (`make sweep-vdqs`)
 _MOST_BYTES = 1 << 29  # of the maps that are kept
 
@@ -242,7 +241,7 @@ class _Finder:
     def _trade_off(self, limits: _Limits) -> float:
         if self._settings.trade_off is not None:
             return self._settings.trade_off
-        is_by_budgets = limits.bounds_cost or self._settings.search in BY_BUDGETS
+        is_by_budgets = limits.bounds_cost or search.saves_by_budgets(self._settings.search)
         return ACCURACY_ONLY if is_by_budgets else TRADE_OFFS[self._settings.proxy]
 
     def _measured(self, problem: Problem, assignment: Assignment) -> np.ndarray:

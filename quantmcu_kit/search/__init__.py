@@ -7,7 +7,7 @@ from quantmcu_kit.search.kl import with_divergences
 from quantmcu_kit.search.problem import Budgets, Problem
 from quantmcu_kit.search.result import SearchResult
 from quantmcu_kit.search.resume import default_folder
-from quantmcu_kit.search.strategies import find, names, run
+from quantmcu_kit.search.strategies import find, names, run, saves_by_budgets
 from quantmcu_kit.search.vdqs import Settings
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "find",
     "names",
     "run",
+    "saves_by_budgets",
     "weight_stats",
     "with_divergences",
     "with_entropies",

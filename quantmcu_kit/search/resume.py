@@ -81,8 +81,9 @@ def _read(path: Path) -> dict[Assignment, float]:
 
 
 def _prune(folder: Path) -> None:
-    """Old files go."""
+    """Old files go, as far as they can be deleted."""
     oldest = time.time() - _DAYS * 86400
     for path in folder.glob("*.jsonl"):
-        if path.stat().st_mtime < oldest:
-            path.unlink()
+        with suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()

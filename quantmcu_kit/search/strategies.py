@@ -46,6 +46,11 @@ BUILT_IN: dict[str, Strategy] = {
 }
 
 
+def saves_by_budgets(name: str) -> bool:
+    """Whether only a budget is a reason to save, to the strategy of that name; VDQS weighs cost against loss."""
+    return name in BUILT_IN and name != "vdqs"
+
+
 def names() -> tuple[str, ...]:
     """Every strategy that ``find`` knows, built-in ones first."""
     added = sorted({entry.name for entry in _added()} - set(BUILT_IN))
