@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-kernels bench-mlperf bench-precision bench-mixed-memory bench-ablation bench-searches sweep-vdqs fuzz retrain clean
+.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-kernels bench-mlperf bench-precision bench-mixed-memory bench-mixed-latency bench-ablation bench-searches sweep-vdqs fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -67,6 +67,9 @@ bench-precision: .venv/installed-test  ## BitOPs saved and top-1 lost by mixed p
 
 bench-mixed-memory: .venv/installed-test  ## peak arena of mixes of widths against 8 bits, five networks
 	.venv/bin/python -m tests.bench.mixed_memory
+
+bench-mixed-latency: .venv/installed-test  ## whole networks in mixed precision chosen by cycles, emulated, against int8 patches
+	.venv/bin/python -m tests.bench.mixed_latency
 
 bench-ablation: .venv/installed-test  ## what each step towards accuracy brings (ARGS: its arguments; hours)
 	.venv/bin/python -m tests.bench.ablation $(ARGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -84,6 +84,24 @@ class Requant:
             np.clip(block, self.low, self.high, out=block)
             result[start : start + step] = block
         return result.reshape(accumulators.shape)
+
+    def with_constants(self, is_constant: np.ndarray) -> Requant:
+        """The same outputs, where the channels that no input reaches have a factor of a quarter.
+
+        Such a channel may have any factor, even far above 1, for which the fast kernels have no form.
+
+        Args:
+            is_constant: bool [channels]: the sum is always the bias.
+        """
+        if not is_constant.any() or self.multiplier.size == 1:
+            return self
+        values = self.apply(np.zeros((1, is_constant.size), np.int32))[0].astype(np.int32)
+        return replace(
+            self,
+            bias=np.where(is_constant, (values - self.zero_point) << 2, self.bias),
+            multiplier=np.where(is_constant, np.int32(1 << 30), self.multiplier),
+            shift=np.where(is_constant, np.int8(-1), self.shift),
+        )
 
     def _scale_once(self) -> Callable[[np.ndarray], None]:
         """In place: ``multiply_rounding_once`` of ``numerics.single_rounding``."""

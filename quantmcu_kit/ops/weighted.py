@@ -126,7 +126,8 @@ def prepare_weighted(
         multiplier, shift = quantize_multipliers(scales)
         check_accumulator(bound, shift, output)
     low, high = clamp_range(activation, output.quant, output.dtype)
-    return weights, Requant(bias, multiplier, shift, output.quant.z, low, high, rounding, output.dtype)
+    requant = Requant(bias, multiplier, shift, output.quant.z, low, high, rounding, output.dtype)
+    return weights, requant.with_constants(weights.magnitude == 0)
 
 
 def bias_fits(channel_axis: int) -> Constraint:

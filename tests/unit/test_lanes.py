@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantmcu_kit.numerics.fixedpoint import quantize_multipliers
+from quantmcu_kit.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multipliers
 from quantmcu_kit.numerics.single_rounding import single_rounding_multipliers
 from quantmcu_kit.ops.requantize import Requant, Rounding
 from quantmcu_kit.ops.variants import lanes
@@ -69,3 +69,24 @@ def test_what_has_no_such_form_is_refused(scale, bound, low, is_supported):
     multiplier, shift = quantize_multipliers(np.array([scale]))
     requant = Requant(np.zeros(1, np.int32), multiplier, shift, -5, low, 127)
     assert (lanes.arrange(requant, requant.bias, np.array([bound])) is not None) == is_supported
+
+
+@pytest.mark.parametrize("zero_point", [-128, -3, 90])
+def test_channels_that_no_input_reaches_always_have_a_form(zero_point):
+    """Whatever their factor is: such a channel may be scaled up."""
+    factors = np.array([30.0, 30.0, 0.7, 0.001, 1.0, 0.002])
+    bias = np.array([9, -9, 100, -(1 << 20), 0, 17], np.int32)
+    is_constant = np.array([True, True, True, True, True, False])
+    multiplier, shift = quantize_multipliers(factors)
+    requant = Requant(bias, multiplier, shift, zero_point, -128, 127)
+    constant = requant.with_constants(is_constant)
+    expected = multiply_by_quantized_multiplier(bias.astype(np.int64), multiplier, shift) + zero_point
+    expected = np.clip(expected, -128, 127)
+    sums = np.zeros((1, 6), np.int64)
+    np.testing.assert_array_equal(constant.apply(sums)[0], expected)
+    bounds = np.abs(constant.bias.astype(np.int64)) + [0, 0, 0, 0, 0, 1 << 20]
+    lane = lanes.arrange(constant, constant.bias, bounds)
+    assert [np.clip(result(each, 0, "twice"), -128, 127) for each in lane] == expected.tolist()
+    kept = (requant.bias[5], requant.multiplier[5], requant.shift[5])
+    assert (constant.bias[5], constant.multiplier[5], constant.shift[5]) == kept
+    assert lanes.arrange(requant, requant.bias, np.abs(requant.bias.astype(np.int64))) is None
