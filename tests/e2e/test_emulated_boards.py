@@ -78,9 +78,9 @@ def test_flash_that_waits_costs(qmkit, library):
             assert result.code == 0, result.err
             cycles[board, bool(waits)] = json.loads(result.out)["cycles"]
     assert cycles["nano33ble", False] == cycles["nucleo_l4r5zi", False]  # the same core
-    without_cache = cycles["nano33ble", True] / cycles["nano33ble", False]  # 2 wait states
-    with_cache = cycles["nucleo_l4r5zi", True] / cycles["nucleo_l4r5zi", False]  # 5 of them
-    assert 1.02 < without_cache < 2 and 1.02 < with_cache < 2
+    without_cache = cycles["nano33ble", True] / cycles["nano33ble", False] - 1  # 2 wait states
+    with_cache = cycles["nucleo_l4r5zi", True] / cycles["nucleo_l4r5zi", False] - 1  # 5 of them
+    assert 0.02 < with_cache / 5 < without_cache / 2 < 0.5, "each wait costs less where a cache hides some"
 
 
 @pytest.mark.parametrize("compiler", COMPILERS.values(), ids=list(COMPILERS))
