@@ -1,6 +1,6 @@
 """The method's claim as its paper makes it: BitOPs against int8 patches with recomputed halos, and top-1 lost.
 
-python -m tests.bench.precision [--pictures N] [--targets R,R,...] [--grid RxC] [--free] [name ...]
+python -m tests.bench.precision [--pictures N] [--targets R,R,...] [--grid RxC] [--free] [--plot FOLDER] [name ...]
 
 "ratio" is BitOPs of the whole network in int8 patches that recompute their halos, by BitOPs of the mix on the same
 grid. "bits" is the part of it that is due to widths alone; the rest is due to halos that are kept. Searches see
@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from quantmcu_kit import precision
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.schedule import Schedule
 from quantmcu_kit.numerics.intervals import paired_loss, share
+from tests.bench import curves
 from tests.bench.mixes import Network
 from tests.bench.results import Results
 
@@ -91,6 +93,16 @@ def measure(name: str, arguments: argparse.Namespace, results: Results) -> None:
                 results.add(**row, vdpc=f"{settings.vdpc} {settings.vdpc_rule}", ratio=str(target), lost=error.code)
 
 
+def plot(rows: Sequence[Mapping[str, object]]) -> str:
+    """Curves of classes of patches, and of none, where halos are recomputed and divergences measured."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        if row["halo"] == AGAIN and row["proxy"] == "kl" and "nats" in row:
+            point = float(str(row["ratio"])), float(str(row["lost"]).split()[0])
+            lines.setdefault(f"--vdpc {row['vdpc']}", []).append(point)
+    return curves.draw(lines, "points of top-1 lost")
+
+
 def main() -> None:
     """Measure every network, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -99,11 +111,15 @@ def main() -> None:
     parser.add_argument("--grid", default="4x4")
     parser.add_argument("--free", action="store_true", help="searches without a budget of BitOPs too")
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--plot", type=Path, help="folder for a drawing of each network's curves")
     arguments = parser.parse_args()
     results = Results("precision", COLUMNS)
     for name in NETWORKS:
         if not arguments.names or name in arguments.names:
+            known = len(results.rows)
             measure(name, arguments, results)
+            if arguments.plot:
+                (arguments.plot / f"vdpc_{name.removesuffix('_float')}.svg").write_text(plot(results.rows[known:]))
 
 
 if __name__ == "__main__":

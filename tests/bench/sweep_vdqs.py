@@ -19,6 +19,7 @@ from quantmcu_kit import precision
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.plans import Calibration, TensorStats
 from quantmcu_kit.numerics.intervals import paired_loss
+from tests.bench import curves
 from tests.bench.mixes import Network
 from tests.bench.results import Results
 
@@ -30,8 +31,6 @@ LAMBDAS = {  # of proxies whose losses spread over other orders of magnitude
 PHIS = (0.9, 0.95, 0.99, 0.999)
 BINS = (64, 256, 1024)
 TARGET = 1.6  # ÷BitOPs at which bins and φ are compared
-WIDTH, HEIGHT, MARGIN, LEGEND = 560, 380, 50, 170  # of the plot, its frame, and the names beside it
-COLOURS = ("#1b6ca8", "#c2410c", "#15803d", "#7e22ce", "#be123c", "#475569")
 
 
 def coarser(stats: TensorStats, bins: int) -> TensorStats:
@@ -90,35 +89,8 @@ def plot(rows: list[Mapping[str, object]]) -> str:
     for row in rows:
         if str(row["varied"]).startswith("λ"):
             key = f"{str(row['network']).removesuffix('_float')} {str(row['varied'])[2:]}"
-            lines.setdefault(key, []).append((float(row["ratio"]), max(0.0, float(row["points"]))))
-    right = max((x for line in lines.values() for x, _ in line), default=2.0)
-    top = max((y for line in lines.values() for _, y in line), default=1.0)
-
-    def place(x: float, y: float) -> str:
-        across = MARGIN + (x - 1) / max(right - 1, 1e-9) * (WIDTH - 2 * MARGIN)
-        return f"{across:.1f},{HEIGHT - MARGIN - y / max(top, 1e-9) * (HEIGHT - 2 * MARGIN):.1f}"
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + LEGEND} {HEIGHT}" font-family="sans-serif" '
-        'font-size="11">',
-        f'<polyline points="{place(1, top)} {place(1, 0)} {place(right, 0)}" fill="none" stroke="#333"/>',
-        f'<text x="{WIDTH / 2}" y="{HEIGHT - 12}" text-anchor="middle">BitOPs of 8 bits / BitOPs of the mix</text>',
-        f'<text x="10" y="{MARGIN - 20}">points of top-1 lost</text>',
-    ]
-    for tick in np.arange(1, right, 0.5):
-        x, y = place(tick, 0).split(",")
-        parts.append(f'<text x="{x}" y="{float(y) + 15:.1f}" text-anchor="middle">{tick:g}</text>')
-    for tick in np.arange(0, top, 5):
-        x, y = place(1, tick).split(",")
-        parts.append(f'<text x="{float(x) - 6:.1f}" y="{float(y) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for index, (key, line) in enumerate(lines.items()):
-        colour = COLOURS[index % len(COLOURS)]
-        points = [place(*point) for point in sorted(line)]
-        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}"/>')
-        dots = (point.split(",") for point in points)
-        parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in dots]
-        parts.append(f'<text x="{WIDTH - 20}" y="{MARGIN + 15 * index}" fill="{colour}">{key}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+            lines.setdefault(key, []).append((float(row["ratio"]), float(row["points"])))
+    return curves.draw(lines, "points of top-1 lost")
 
 
 def main() -> None:
