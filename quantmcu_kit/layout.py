@@ -55,9 +55,9 @@ def core_of(board: Board) -> str:
 
 
 def arena_limit(board: Board, options: Options) -> int:
-    """Most bytes of the arena: what the user says, else what the board leaves beside the stack."""
+    """Most bytes of the arena: what the user says, else what the board leaves beside the stack and copied weights."""
     stack = STACK_BYTES if options.bits == "8" else PACKED_STACK_BYTES
-    return board.free_ram_bytes - stack if options.ram is None else options.ram
+    return board.free_ram_bytes - stack - options.hot_weights if options.ram is None else options.ram
 
 
 def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = True) -> Layout:

@@ -117,6 +117,11 @@ class Options:
         "With --bits auto: seconds to train the mix on calibration pictures, block by block, to give what the float "
         "network gives. Needs the extra accuracy.",
     )
+    hot_weights: int = _option(
+        0,
+        "Most bytes of weights that are copied to RAM when the program starts: those that are read most often. It pays "
+        "where flash makes the core wait.",
+    )
     flash: int | None = _option(None, "Most bytes of flash. Default: what the board leaves.")
     latency: float | None = _option(
         None, "Most milliseconds per picture, by the processor's cycle model. Default: any."
@@ -162,6 +167,9 @@ class Options:
             words = ", ".join(filter(None, choices))
             _require(value in choices, name, value, f"the choices are {words}", f"--{name} {choices[-1]}")
         _require(self.ram is None or self.ram > 0, "ram", self.ram, "an arena has at least one byte", "--ram 65536")
+        _require(
+            self.hot_weights >= 0, "hot-weights", self.hot_weights, "it is a number of bytes", "--hot-weights 32768"
+        )
         limit = self.cost_limit
         _require(
             limit is None or 1 <= limit < float("inf"),

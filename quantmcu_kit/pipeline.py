@@ -172,6 +172,7 @@ def rendered(
         class_names=quantized.class_names,
         goldens=quantized.goldens,
         extras=quantized.pictures,
+        hot_bytes=options.hot_weights,
     )
     progress("emit", 1, 1)
     manifest = manifests.from_json(files[manifests.PATH])

@@ -54,6 +54,7 @@ def _summary(result: Build, target: Path) -> dict[str, object]:
         "flash_bytes": footprint.flash_bytes,
         "flash_free_bytes": result.board.free_flash_bytes,
         "weights_bytes": manifest.weights_bytes,
+        "hot_bytes": manifest.hot_bytes,
         "macs": manifest.macs,
         "latency_ms": result.latency.milliseconds if result.latency else None,
         "calibration_pictures": result.quantized.calibration_pictures,
@@ -94,6 +95,7 @@ def _print_summary(source: Model, result: Build, target: Path) -> None:
         ("RAM", _usage(footprint.ram_bytes, board.free_ram_bytes)),
         ("", f"arena {manifest.arena_bytes:,} B (lower bound {manifest.arena_lower_bound_bytes:,}), "
              f"stack up to {footprint.stack_bytes:,} B"),
+        *([("", f"weights copied from flash {manifest.hot_bytes:,} B")] if manifest.hot_bytes else []),
         *([("", f"and {manifest.external_bytes:,} B of external RAM")] if manifest.external_bytes else []),
         ("flash", _usage(footprint.flash_bytes, board.free_flash_bytes)),
         ("", f"weights and tables {manifest.weights_bytes:,} B, code about {footprint.code_bytes:,} B"),

@@ -49,6 +49,7 @@ def _facts(manifest: Manifest) -> dict[str, object]:
         "macs": manifest.macs,
         "arena_bytes": manifest.arena_bytes,
         "weights_bytes": manifest.weights_bytes,
+        "hot_bytes": manifest.hot_bytes,
         "layers": [
             {
                 "index": layer.index,

@@ -48,6 +48,7 @@ def describe(
         arena_lower_bound_bytes=library.memory.lower_bound_bytes,
         external_bytes=library.memory.external_bytes,
         weights_bytes=library.weights_bytes,
+        hot_bytes=library.hot_bytes,
         macs=library.macs,
         layers=tuple(_layer_entry(library, layer) for layer in library.layers),
         segments=tuple(map(_segment_entry, library.segments)),

@@ -37,17 +37,19 @@ class Footprint:
         stack_bytes: a bound for the library's own calls.
         weights_bytes: constants, exact; tables of segments included.
         code_bytes: machine code and layer parameters, estimated.
+        hot_bytes: constants that are in RAM too, exact.
     """
 
     arena_bytes: int
     stack_bytes: int
     weights_bytes: int
     code_bytes: int
+    hot_bytes: int = 0
 
     @property
     def ram_bytes(self) -> int:
-        """Arena and stack."""
-        return self.arena_bytes + self.stack_bytes
+        """Arena, stack and constants that are copied."""
+        return self.arena_bytes + self.stack_bytes + self.hot_bytes
 
     @property
     def flash_bytes(self) -> int:
@@ -77,7 +79,8 @@ def estimate_footprint(manifest: Manifest) -> Footprint:
     if any(map(_moves, manifest.segments)):
         code += parts["patch"]
     constants = manifest.weights_bytes + sum(map(table_bytes, manifest.segments))
-    return Footprint(manifest.arena_bytes, PACKED_STACK_BYTES if is_packed else STACK_BYTES, constants, code)
+    stack = PACKED_STACK_BYTES if is_packed else STACK_BYTES
+    return Footprint(manifest.arena_bytes, stack, constants, code, manifest.hot_bytes)
 
 
 def _is_packed(manifest: Manifest) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from quantmcu_kit.boards.catalog import boards
 from quantmcu_kit.emit.constants import ConstantPool, format_values
 from quantmcu_kit.emit.describe import describe
+from quantmcu_kit.emit.hot_constants import hot_constants
 from quantmcu_kit.emit.interface import build_interface
 from quantmcu_kit.emit.layers import build_layers
 from quantmcu_kit.emit.names import block_comment, c_string, check_name, comment, paragraph
@@ -43,6 +44,7 @@ def render(
     class_names: Sequence[str] = (),
     goldens: Sequence[Golden] = (),
     extras: Mapping[str, bytes] | None = None,
+    hot_bytes: int = 0,
 ) -> Files:
     """The library as {path: content}.
 
@@ -57,6 +59,7 @@ def render(
         class_names: one per element of the output vector, or empty.
         goldens: inputs with their exact outputs, for the library's own test and its example.
         extras: more files for the folder ``extras``, by name.
+        hot_bytes: most bytes of constants that are copied to RAM when a program starts.
     """
     check_name(name)
     pool = ConstantPool(name)
@@ -74,6 +77,7 @@ def render(
         moves=build_moves(graph, schedule, memory),
         constants=tuple(pool.constants),
         goldens=tuple(goldens),
+        hot=hot_constants(graph, layers, hot_bytes),
     )
     files = _source_files(library) | _test_files(library)
     files |= {f"{manifests.FOLDER}/{file}": data for file, data in (extras or {}).items()}

@@ -39,6 +39,7 @@ class Library:
     moves: tuple[Move | None, ...]
     constants: tuple[Constant, ...]
     goldens: tuple[Golden, ...]
+    hot: frozenset[str] = frozenset()
     version: str = __version__
     alignment: int = ARENA_ALIGNMENT
 
@@ -137,6 +138,11 @@ class Library:
         """Bytes of constants in flash: those of the layers, and the tables for pixels."""
         tables = self.interface.pixels.tables if self.takes_pixels and not self.interface.pixels.is_xor else _NO_TABLES
         return sum(constant.bytes for constant in self.constants) + tables.nbytes
+
+    @property
+    def hot_bytes(self) -> int:
+        """Bytes of those constants that are in RAM too."""
+        return sum(constant.bytes for constant in self.constants if constant.name in self.hot)
 
     @property
     def macs(self) -> int:

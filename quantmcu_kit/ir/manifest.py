@@ -98,6 +98,7 @@ class Manifest:
         takes_pixels: whether ``<name>_run`` takes uint8 pixels; otherwise only ``<name>_run_quantized`` exists.
         external_bytes: of external RAM beside the arena.
         weights_bytes: constants in flash: weights, biases, requantization and lookup tables.
+        hot_bytes: of them, copied to RAM when a program starts.
         macs: multiply-accumulates per run.
         network_sha256, goldens_sha256: of the archives in ``extras/``.
         files: every path of the library, this one included.
@@ -117,6 +118,7 @@ class Manifest:
     arena_lower_bound_bytes: int
     external_bytes: int
     weights_bytes: int
+    hot_bytes: int
     macs: int
     layers: tuple[LayerEntry, ...]
     segments: tuple[SegmentEntry, ...]

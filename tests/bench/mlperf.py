@@ -2,7 +2,8 @@
 
 python -m tests.bench.mlperf [network ...]
 
-"waits" is the time with the board's flash: 5 wait states behind caches for code and data (board catalog).
+"waits" is the time with the board's flash: 5 wait states behind caches for code and data (board catalog); "copied" is
+the same with constants in RAM as far as the board has room (`--hot-weights`).
 Published results were measured on the board. The bus matrix is not modelled.
 """
 
@@ -22,7 +23,7 @@ from quantmcu_kit.emit.latency import estimate_latency
 from quantmcu_kit.emulate.library import BoardLibrary
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.graph import Graph
-from quantmcu_kit.layout import Layout
+from quantmcu_kit.layout import Layout, arena_limit
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
 from tests.bench.models import shared
@@ -36,6 +37,7 @@ COLUMNS = [
     ("level", 5),
     ("ms", 8),
     ("ms, waits", 9),
+    ("copied", 7),
     ("estimate", 8),
     ("cycles/MAC", 10),
     ("code", 8),
@@ -43,6 +45,17 @@ COLUMNS = [
     ("most ms", 7),
     ("ok", 3),
 ]
+
+
+@dataclass(frozen=True)
+class Way:
+    """Whether flash waits, and whether constants are copied to RAM."""
+
+    waits: bool
+    is_copied: bool
+
+
+WAYS = (Way(False, False), Way(True, False), Way(True, True))
 
 
 @dataclass(frozen=True)
@@ -70,27 +83,27 @@ def portable(graph: Graph) -> Graph:
 
 def measure(name: str, layout: Layout, board: Board, level: str) -> dict[str, object]:
     """Time with and without waits, and sizes; bytes must be the reference's."""
-    files = dict(emit.render(layout.graph, layout.memory, name=name, board=board.id, schedule=layout.schedule))
-    (config,) = (path for path in files if path.endswith("quantmcu_config.h"))
-    files[config] = files[config].replace("define QMCU_SMALL_CODE 0", f"define QMCU_SMALL_CODE {LEVELS[level]}")
-    manifest = manifests.from_json(files[manifests.PATH])
+    whole = (layout.graph, layout.memory)
+    room = arena_limit(board, Options()) - layout.memory.arena_bytes
+    by_way = {way: dict(emit.render(*whole, name=name, board=board.id, hot_bytes=room * way.is_copied)) for way in WAYS}
     (port,) = layout.graph.inputs
     inputs = np.random.default_rng(0).integers(-128, 128, layout.graph.tensors[port.tensor].shape).astype(np.int8)
     expected = Interpreter(layout.graph, integer=True).run({port.tensor: inputs})[layout.graph.outputs[0].tensor]
-    cycles = {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = emit.write(files, Path(folder, "library"))
-        for flash_waits in (False, True):
-            with BoardLibrary(path, manifest, board, flash_waits=flash_waits, check_accesses=False) as library:
-                run = library.run(inputs)
-                if not np.array_equal(run.outputs[0], expected):
-                    raise SystemExit(f"{name} differs from the reference")
-                cycles[flash_waits], sizes = run.cycles[0], library.sizes
-    milliseconds = board.clock_mhz * 1000
+    milliseconds: dict[Way, float] = {}
+    for way, files in by_way.items():
+        (config,) = (path for path in files if path.endswith("quantmcu_config.h"))
+        files[config] = files[config].replace("define QMCU_SMALL_CODE 0", f"define QMCU_SMALL_CODE {LEVELS[level]}")
+        manifest = manifests.from_json(files[manifests.PATH])
+        with tempfile.TemporaryDirectory() as folder:
+            path = emit.write(files, Path(folder, "library"))
+            with BoardLibrary(path, manifest, board, flash_waits=way.waits, check_accesses=False) as library:
+                run, sizes = library.run(inputs), library.sizes
+        if not np.array_equal(run.outputs[0], expected):
+            raise SystemExit(f"{name} differs from the reference")
+        milliseconds[way] = run.cycles[0] / (board.clock_mhz * 1000)
     return {
-        "ms": cycles[False] / milliseconds,
-        "ms, waits": cycles[True] / milliseconds,
-        "cycles/MAC": cycles[False] / manifest.macs,
+        **dict(zip(("ms", "ms, waits", "copied"), milliseconds.values(), strict=True)),
+        "cycles/MAC": milliseconds[WAYS[0]] * board.clock_mhz * 1000 / manifest.macs,
         "code": sizes.code,
         "arena": manifest.arena_bytes,
     }
