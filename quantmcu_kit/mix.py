@@ -146,9 +146,11 @@ def find_mix(
         frame = dataclasses.replace(frame, fixed_flash_bytes=frame.fixed_flash_bytes + excess)
     if mix.branches is None:
         if refined_on is not None:
-            mix = dataclasses.replace(mix, graph=_refined(graph, mix, calibration, refined_on, options, progress))
+            plan = mix.result.precision
+            fitted = refined(graph, calibration, plan, refined_on, options, progress)
+            mix = dataclasses.replace(mix, graph=fitted.applied())
         mix = dataclasses.replace(mix, graph=passes.remove_dead_channels(mix.graph))
-        return _planned_again(graph, mix, board, options)
+        return planned_again(graph, mix, board, options)
     integer, branches = settled(_without_dead_channels(mix.branches, frame.layout.schedule))
     mix = dataclasses.replace(mix, graph=integer, branches=branches)
     return mix, laid_out_again(frame.layout, integer, branches, board, options)
@@ -192,14 +194,24 @@ def _flash_excess(mix: Mix, board: Board, frame: Frame) -> int:
     return max(0, _flash_of(layout, board) + _OTHER_TABLES - limit)
 
 
-def _refined(
-    graph: Graph, mix: Mix, calibration: Calibration, inputs: np.ndarray, options: Options, progress: Progress
-) -> Graph:
+def refined(
+    graph: Graph,
+    calibration: Calibration,
+    plan: PrecisionPlan,
+    inputs: np.ndarray,
+    options: Options,
+    progress: Progress,
+) -> accuracy.Fitted:
+    """A float network in widths that are known, its constants fitted to calibration pictures, and trained if asked for.
+
+    Args:
+        inputs: int8 [n, ...].
+    """
     effort = None
     if options.effort:
         effort = accuracy.Settings(seconds=options.effort, cache=search.default_folder() / "blocks")
     settings = quantize_settings(options)
-    return accuracy.refine(graph, calibration, mix.result.precision, settings, inputs, effort, progress)
+    return accuracy.refine(graph, calibration, plan, settings, inputs, effort, progress)
 
 
 def _without_dead_channels(branches: Branches, schedule: Schedule) -> Branches:
@@ -208,7 +220,7 @@ def _without_dead_channels(branches: Branches, schedule: Schedule) -> Branches:
     return dataclasses.replace(branches, graphs=passes.remove_alike(branches.graphs, scanned))
 
 
-def _planned_again(graph: Graph, mix: Mix, board: Board, options: Options) -> tuple[Mix, Layout]:
+def planned_again(graph: Graph, mix: Mix, board: Board, options: Options) -> tuple[Mix, Layout]:
     """Narrower maps may need fewer patches, or none."""
     layout = lay_out(mix.graph, board, options)
     bitops, int8 = precision.count_bitops(graph, layout.schedule, mix.result.precision)

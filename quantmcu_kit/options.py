@@ -117,6 +117,11 @@ class Options:
         "With --bits auto: seconds to train the mix on calibration pictures, block by block, to give what the float "
         "network gives. Needs the extra accuracy.",
     )
+    tuned: Path | None = _option(
+        None,
+        "Take widths and weights from a file that qmkit tune wrote, in place of --bits and --search.",
+        "FILE",
+    )
     hot_weights: int = _option(
         0,
         "Most bytes of weights that are copied to RAM when the program starts: those that are read most often. It pays "
@@ -210,6 +215,13 @@ class Options:
             self.effort,
             "what has 8 bits everywhere is not trained",
             "--bits auto, or no --effort",
+        )
+        _require(
+            self.tuned is None or self.vdpc in ("auto", "off") and not self.effort,
+            "tuned",
+            self.tuned,
+            "a tuned network is trained already, and its patches have no classes",
+            "--tuned FILE without --effort and --vdpc",
         )
         _require(
             self.bitops is None or self.bitops <= 1,

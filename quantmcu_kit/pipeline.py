@@ -31,6 +31,7 @@ from quantmcu_kit.options import Options
 from quantmcu_kit.precision import Mix
 from quantmcu_kit.search import class_map
 from quantmcu_kit.tflite.kinds import ModelKind
+from quantmcu_kit.tuned import mix_of_tuned, read_tuned
 
 MAX_MODEL_BYTES = 256 * 1024 * 1024  # far beyond any microcontroller's flash
 BATCH = 16  # pictures decoded, observed or simulated at a time
@@ -144,9 +145,12 @@ def load_model(path: Path) -> Model:
 def build(model: Model, options: Options, progress: Progress = _silent) -> Build:
     """The whole flow. Nothing is written: see :func:`emit.write`."""
     board = find(options.board)
-    frame = frame_of_search(model, board, options)
+    tuned, options = read_tuned(model.graph, model.data, options)
+    frame = None if tuned else frame_of_search(model, board, options)
     quantized = quantize_model(model, options, progress)
-    if frame:
+    if tuned:
+        quantized, layout = with_tuned(model, quantized, tuned, board, options)
+    elif frame:
         quantized, layout = with_mix(model, quantized, board, frame, progress)
     else:
         quantized = dataclasses.replace(quantized, graph=passes.remove_dead_channels(quantized.graph))
@@ -227,7 +231,7 @@ def frame_of_search(model: Model, board: Board, options: Options) -> Frame | Non
     if options.bits != "auto":
         return None
     if model.is_integer:
-        raise _already_quantized(model)
+        raise already_quantized(model)
     if options.effort:
         accuracy.check_torch()
     return frame_of(model.graph, board, options)
@@ -263,13 +267,24 @@ def with_mix(
         sensitivity=sensitivity,
         refined_on=calibration_inputs(model, int8, frame.options, more)[1],
     )
-    run = interpreter_of(mix.graph, layout.schedule, mix.branches)
-    goldens = _goldens(run, mix.graph, find_dataset(model, frame.options.images), int8.preprocess)
-    pictures = _class_picture(mix, samples[0])
+    quantized = _finished(model, int8, mix, layout, frame.options)
     warnings = (*int8.warnings, *((_NOT_TRAINED,) if frame.options.effort and mix.branches else ()))
-    return dataclasses.replace(
-        int8, graph=mix.graph, goldens=goldens, mix=mix, int8=int8.graph, pictures=pictures, warnings=warnings
-    ), layout
+    return dataclasses.replace(quantized, pictures=_class_picture(mix, samples[0]), warnings=warnings), layout
+
+
+def _finished(model: Model, int8: Quantized, mix: Mix, layout: Layout, options: Options) -> Quantized:
+    """With the golden vectors of a mix."""
+    run = interpreter_of(mix.graph, layout.schedule, mix.branches)
+    goldens = _goldens(run, mix.graph, find_dataset(model, options.images), int8.preprocess)
+    return dataclasses.replace(int8, graph=mix.graph, goldens=goldens, mix=mix, int8=int8.graph)
+
+
+def with_tuned(
+    model: Model, int8: Quantized, tuned: accuracy.Tuned, board: Board, options: Options
+) -> tuple[Quantized, Layout]:
+    """A float model quantized at 8 bits -> what was tuned of it."""
+    mix, layout = mix_of_tuned(model.graph, int8.calibration, tuned, board, options)
+    return _finished(model, int8, mix, layout, options), layout
 
 
 def measured_inputs(model: Model, int8: Quantized, options: Options) -> tuple[np.ndarray, np.ndarray]:
@@ -368,7 +383,7 @@ def _needs_pictures(model: Model) -> QmkitError:
     )
 
 
-def _already_quantized(model: Model) -> QmkitError:
+def already_quantized(model: Model) -> QmkitError:
     return QmkitError(
         "already-quantized",
         f"{model.path.name} is a {model.kind.value} model, whose widths are given",

@@ -37,6 +37,7 @@
 #include "quantmcu/kernels/depthwise_planes.h"
 #include "quantmcu/kernels/depthwise_poly.h"
 #include "quantmcu/kernels/fully_connected.h"
+#include "quantmcu/kernels/fully_connected_fields.h"
 #include "quantmcu/kernels/fully_connected_pairs.h"
 #include "quantmcu/kernels/lookup.h"
 #include "quantmcu/kernels/max_pool_2d.h"

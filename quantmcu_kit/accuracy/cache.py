@@ -6,6 +6,7 @@ import hashlib
 import os
 import zipfile
 import zlib
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,18 +36,7 @@ class Cache:
         """The cache at the network's beginning."""
         if settings.cache is None:
             return Cache(None, "")
-        digest = hashlib.sha256(repr((_FORMAT, settings)).encode())
-        for network in (graph, integer):
-            digest.update(repr(network.nodes).encode())
-            for name in sorted(network.tensors):
-                tensor = network.tensors[name]
-                digest.update(repr((name, tensor.shape, tensor.dtype.value)).encode())
-                quant = tensor.quant
-                for values in (tensor.data, *((quant.scale, quant.zero_point) if quant else ())):
-                    if values is not None:
-                        digest.update(np.ascontiguousarray(values).tobytes())
-        digest.update(np.ascontiguousarray(inputs).tobytes())
-        return Cache(settings.cache, digest.hexdigest())
+        return Cache(settings.cache, digest_of((_FORMAT, settings), (graph, integer), (inputs,)))
 
     def load(self, block: Block) -> Known | None:
         """What was kept of a block, if anything was; a file that cannot be read counts as none."""
@@ -87,3 +77,20 @@ class Cache:
         for values in state:
             digest.update(np.ascontiguousarray(values).tobytes())
         self.key = digest.hexdigest()
+
+
+def digest_of(facts: object, networks: Iterable[Graph], arrays: Iterable[np.ndarray]) -> str:
+    """Of everything that a training depends on."""
+    digest = hashlib.sha256(repr(facts).encode())
+    for network in networks:
+        digest.update(repr(network.nodes).encode())
+        for name in sorted(network.tensors):
+            tensor = network.tensors[name]
+            digest.update(repr((name, tensor.shape, tensor.dtype.value)).encode())
+            quant = tensor.quant
+            for values in (tensor.data, *((quant.scale, quant.zero_point) if quant else ())):
+                if values is not None:
+                    digest.update(np.ascontiguousarray(values).tobytes())
+    for values in arrays:
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

@@ -44,6 +44,26 @@ class _Levels(Function):
         return passed, of_step, of_zero, None, None
 
 
+class _Fixed(Function):
+    """step · clamp(round(x / step), low, high) for a step that is not trained: less to compute, and to keep."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, step: float, low: float, high: float) -> Tensor:
+        scaled = x / step
+        ctx.save_for_backward((scaled >= low) & (scaled <= high))
+        return scaled.round_().clamp_(low, high).mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None, None
+
+
+def fixed_levels(x: Tensor, step: float, low: float, high: float) -> Tensor:
+    """The nearest of the real values step · q, low <= q <= high, differentiable in x."""
+    return _Fixed.apply(x, step, low, high)
+
+
 def levels(x: Tensor, step: Tensor, zero: Tensor, least: float, greatest: float) -> Tensor:
     """The nearest of the real values step · (q - zero), least <= q <= greatest, differentiable in x, step and zero.
 

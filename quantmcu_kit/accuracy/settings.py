@@ -33,3 +33,29 @@ class Settings:
     seed: int = 0
     stage: str = "reconstruct"
     cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """Options of :func:`tune`.
+
+    Attributes:
+        seconds: how long, where ``epochs`` is None: the first batches tell how many iterations that makes.
+        epochs: how often each picture is trained on.
+        batch: pictures per iteration.
+        rate, scale_rate: as for :class:`Settings`.
+        features: weight of the maps between blocks, as against 1 for the output.
+        seed: of the order of pictures, and of their views.
+        stage: what progress calls it.
+        cache: folder in which the position is kept; None keeps none.
+    """
+
+    seconds: float = 1200.0
+    epochs: float | None = None
+    batch: int = 32
+    rate: float = 0.002
+    scale_rate: float = 0.001
+    features: float = 1.0
+    seed: int = 0
+    stage: str = "tune"
+    cache: Path | None = None

@@ -43,14 +43,14 @@ class Reconstruction:
     blocks: tuple[BlockReport, ...]
 
 
-def check_torch() -> None:
+def check_torch(what: str = "--effort") -> None:
     """Raise ``no-torch`` where it is not installed."""
     if importlib.util.find_spec("torch") is None:
         raise QmkitError(
             "no-torch",
-            "reconstruction needs PyTorch",
+            f"{what} needs PyTorch",
             why="it trains the quantized network's weights on calibration pictures",
-            hint='pip install "quantmcu-kit[accuracy]", or leave --effort out',
+            hint='pip install "quantmcu-kit[accuracy]"' + (", or leave --effort out" if what == "--effort" else ""),
             exit_code=EXIT_ENVIRONMENT,
         )
 

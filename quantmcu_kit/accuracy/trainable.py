@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from quantmcu_kit.accuracy.fake import levels, rounded
+from quantmcu_kit.accuracy.fake import fixed_levels, levels, rounded
 from quantmcu_kit.accuracy.forward import evaluate
 from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ir.types import Activation, DType, Quant
@@ -105,13 +105,14 @@ class Range:
         """``x`` on the map's levels, clamped as a fused activation says.
 
         Args:
-            is_exact: round maps that are not trained too; their many levels do not matter to training.
+            is_exact: round maps that are not trained too. Their many levels hardly matter to a block.
         """
         if not self.is_trained:
-            least, greatest = clamp_range(activation, self._quant, self._dtype)
-            low, high = (self._scale * (end - self._zero) for end in (least, greatest))
-            clamped = functional.hardtanh(x, low, high)  # one pass over the gradient; clamp takes four
-            return (clamped / self._scale).round_() * self._scale if is_exact else clamped
+            low, high = (end - self._zero for end in clamp_range(activation, self._quant, self._dtype))
+            if is_exact:
+                return fixed_levels(x, self._scale, low, high)
+            # One pass over the gradient; clamp takes four.
+            return functional.hardtanh(x, self._scale * low, self._scale * high)
         step = self._scale * torch.exp(self._log_scale())
         zero = rounded((self._zero + self.shift).clamp(self._dtype.low, self._dtype.high))
         least, greatest = clamp_range(activation, self.quant(), self._dtype)
@@ -162,6 +163,10 @@ class QuantizedNodes:
 
     def run(self, maps: Maps, output: str, *, is_exact: bool) -> Tensor:
         """One map from those before the nodes; real values."""
+        return self.run_all(maps, is_exact=is_exact)[output]
+
+    def run_all(self, maps: Maps, *, is_exact: bool) -> Maps:
+        """All maps from those before the nodes; real values."""
         values: dict[str | None, Tensor | None] = {None: None, **self._constants, **maps}
         for node in self._nodes:
             if node.name in self.layers:
@@ -171,7 +176,7 @@ class QuantizedNodes:
                 y = evaluate(node, *(values.get(name) for name in node.inputs))
             activation = getattr(node.attrs, "activation", Activation.NONE)
             values[node.output] = self.ranges[node.output].quantize(y, activation, is_exact=is_exact)
-        return values[output]
+        return values
 
     @property
     def state(self) -> list[Tensor]:

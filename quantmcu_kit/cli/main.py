@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from quantmcu_kit import __version__
-from quantmcu_kit.cli import bench, boards, build, console, emulate, eval, inspect, search, toolchain, verify
+from quantmcu_kit.cli import bench, boards, build, console, emulate, eval, inspect, search, toolchain, tune, verify
 
 app = typer.Typer(
     name="qmkit",
@@ -38,6 +38,7 @@ app.command("build")(build.build)
 app.command("inspect")(inspect.inspect)
 app.command("eval")(eval.evaluate)
 app.command("search")(search.search)
+app.command("tune")(tune.tune)
 app.command("verify")(verify.verify)
 app.command("bench")(bench.bench)
 app.command("emulate")(emulate.emulate)

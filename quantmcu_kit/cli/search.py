@@ -27,7 +27,7 @@ Plot = Annotated[Path | None, typer.Option("--plot", help="Draw the comparison a
 
 
 @console.command
-@flags.with_options("bits", "search", "name", "output")
+@flags.with_options("bits", "search", "name", "output", "tuned")
 def search(
     model: flags.ModelPath,
     options: Options,

@@ -21,6 +21,7 @@ FIXED = {
 
 GROUP = 4  # output channels taken together by all kernels of this file
 STEPS = {8: 11, 4: 12}  # of the loops in tiles_s8.c and tiles_s4.c, by the bits of a nested weight
+LINE_STEPS, SHORT_WORDS = 12, 13  # of the loop in tiles_line.c, and columns that need none
 
 
 def outputs_of(k: SimpleNamespace, call: KernelCall) -> str:
@@ -60,7 +61,7 @@ def _conv_first(k: SimpleNamespace, call: KernelCall) -> Counts:
         "rows": k.out.h,
         "pairs": pairs,
         "edges" if k.input.bits == 8 else f"edges_{k.input.bits}": at_edge,
-        "groups": pairs * groups,
+        "groups" if k.lanes is not None else "line_groups": pairs * groups,
         "signed_groups": 0 if k.is_rectified else pairs * groups,
         **_staged(k),
     }
@@ -73,6 +74,19 @@ def _conv_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
     bits = "" if k.nest == 8 else "_s4"
     work = _pixel_pairs(k, bits) if k.strip == 0 else _strip_pairs(k, bits, words)
     pairs = sum(count for name, count in work.items() if name.startswith("pairs"))
+    if k.lanes is None:
+        if k.strip == 0 and _is_direct(k) and k.input.bits == 8:
+            del work["pairs_of_pixels"]
+            calls = k.out.h * -(-(k.out.w // 2) // k.moves)
+            work |= {"line_pairs": pairs, "line_calls": calls}
+        turns = (words - 2) // LINE_STEPS if words > SHORT_WORDS else 0  # beyond the first one
+        return {
+            **work,
+            "line_groups": pairs * groups,
+            "line_turns": pairs * groups * turns,
+            "steps": pairs * groups * words,
+            **_staged(k),
+        }
     return {
         **work,
         f"groups{bits}": pairs * groups,
@@ -208,10 +222,12 @@ def _fours(k: SimpleNamespace, widths: Sequence[int], rows: int, words: int) -> 
     total: Counter[str] = Counter()
     for width in widths:
         is_known = k.kernel.w == k.kernel.h and k.kernel.w in (5, 7) and k.stride.w in (1, 2) and width >= 4
-        fours, ones = (-(-width // 4), 0) if is_known else divmod(width, 4)
         kind = f"_{k.kernel.w}_{k.stride.w}" if is_known else ""
-        total.update({f"rows{kind or '_any'}": rows, f"fours{kind}": rows * fours, f"ones{kind}": rows * ones})
-        total.update({f"four_words{kind}": rows * fours * words, f"one_words{kind}": rows * ones * words})
+        fours, ones = (-(-width // 4), 0) if is_known else divmod(width, 4)
+        total.update({f"rows{kind or '_any'}": rows, f"fours{kind}": rows * fours})
+        total.update({f"four_words{kind}": rows * fours * words})
+        if not is_known:
+            total.update({"ones": rows * ones, "one_words": rows * ones * words})
     return total
 
 
@@ -281,6 +297,30 @@ def _fully_connected_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
     }
 
 
+def _fully_connected_fields(k: SimpleNamespace, call: KernelCall) -> Counts:
+    """``fully_connected_fields.c``: groups of eight outputs, one of four behind them; two words of a column a step."""
+    fours = _groups(k.out)
+    groups, rest = divmod(fours, 2)
+    units = -(-k.input // 8)
+    segments = -(-units // k.segment)
+    turns = (segments - 1) * -(-k.segment // 2) + -(-(units - (segments - 1) * k.segment) // 2)
+    is_direct = k.out_bits == 8 and (k.low, k.high) == (-128, 127) and 4 * fours == k.out
+    return {
+        "rows": k.rows,
+        "segments": k.rows * segments,
+        f"units_{k.in_bits}": k.rows * units,
+        "groups": k.rows * groups,
+        "group_segments": k.rows * groups * segments,
+        "turns": k.rows * groups * turns,
+        "steps": k.rows * groups * 2 * units,
+        "small_groups": k.rows * rest,
+        "small_segments": k.rows * rest * segments,
+        "small_steps": k.rows * rest * 2 * units,
+        "staged": 0 if is_direct else k.rows * k.out,
+        "packed": k.rows * k.out if k.out_bits < 8 else 0,
+    }
+
+
 def _conv_outer(k: SimpleNamespace, call: KernelCall) -> Counts:
     """``conv_outer.c``: tiles of four, six or eight pixels; outside of 1x1 kernels they go down in columns."""
     tile, groups, taps = 2 * k.pixels, _groups(k.out.c), k.kernel.h * k.kernel.w
@@ -340,5 +380,6 @@ KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Counts]] = {
     "conv_pairs": _conv_pairs,
     "depthwise_planes": _depthwise_planes,
     "depthwise_poly": _depthwise_poly,
+    "fully_connected_fields": _fully_connected_fields,
     "fully_connected_pairs": _fully_connected_pairs,
 }

@@ -64,7 +64,7 @@ def variants(network: Network, plan: PrecisionPlan, seconds: float) -> Iterator[
         return quantize.apply(graph, calibration, plan, quantize.Settings(**changes))
 
     def refined(effort: accuracy.Settings | None = None, **changes: object) -> Graph:
-        return accuracy.refine(graph, calibration, plan, quantize.Settings(**changes), inputs, effort)
+        return accuracy.refine(graph, calibration, plan, quantize.Settings(**changes), inputs, effort).applied()
 
     yield "nearest", applied(rounding="nearest", bias_correction=False)
     yield "second-order", applied(bias_correction=False)

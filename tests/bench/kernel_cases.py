@@ -38,6 +38,7 @@ class Case:
     window: int | tuple[int, int] = 1
     stride: int = 1
     is_padded: bool = True
+    dilation: int = 1
     cmsis_nn: float = 0.0
     most: dict[tuple[int, int], float] = field(default_factory=dict)
 
@@ -55,7 +56,7 @@ class Case:
     @property
     def out_size(self) -> tuple[int, int]:
         """Height and width of the output."""
-        lost = (0, 0) if self.is_padded else (self.window_size[0] - 1, self.window_size[1] - 1)
+        lost = (0, 0) if self.is_padded else tuple(self._reach(size) - 1 for size in self.window_size)
         return tuple(-(-(size - less) // self.stride) for size, less in zip(self.image, lost, strict=False))
 
     @property
@@ -64,22 +65,33 @@ class Case:
         height, width = self.out_size
         return height * width * self.out * self.taps
 
-    def layer(self, layers: Layers, widths: tuple[int, int], *, is_signed: bool, out_bits: int | None = None) -> Tensor:
+    def layer(
+        self,
+        layers: Layers,
+        widths: tuple[int, int],
+        *,
+        is_signed: bool,
+        out_bits: int | None = None,
+        activation: Activation | None = None,
+        x: Tensor | None = None,
+    ) -> Tensor:
         """The layer in a network of layers.
 
         Args:
-            out_bits: of the output; by default those of the input.
             is_signed: the output's zero-point lies amid its values; else it is clamped there, as after a ReLU.
+            out_bits: of the output; by default those of the input.
+            activation: if not the one that goes with ``is_signed``.
+            x: the input; by default one of its own.
         """
         weight_bits, bits = widths
-        in_quant = Quant.per_tensor(12.0 / 2**bits, 0 if bits < 8 else -128)
-        x = layers.map(*(self.image[2:] if self.op == "FULLY_CONNECTED" else self.image))
-        x = layers.narrowed(x, bits, in_quant)
+        if x is None:
+            x = layers.map(*(self.image[2:] if self.op == "FULLY_CONNECTED" else self.image))
+            x = layers.narrowed(x, bits, Quant.per_tensor(12.0 / 2**bits, 0 if bits < 8 else -128))
         shape, axis = self._weights_shape()
         weights = layers.trained_weights(shape, axis, weight_bits)
         out_bits = out_bits or bits
         quant = self._output_quant(x, weights, out_bits, is_signed)
-        attrs = self._attrs(Activation.NONE if is_signed else Activation.RELU)
+        attrs = self._attrs(activation or (Activation.NONE if is_signed else Activation.RELU))
         dtype = DType.feature_map(out_bits)
         return layers.layer(self.op, attrs, x, weights, layers.bias(self.out), quant=quant, dtype=dtype)
 
@@ -92,9 +104,8 @@ class Case:
 
     def _output_quant(self, x: Tensor, weights: Tensor, bits: int, is_signed: bool) -> Quant:
         """A range that sums of random products fill, and sometimes leave."""
-        spread = (
-            float(x.quant.s) * 2**x.dtype.bits / 3.5 * float(weights.data.std()) * float(weights.quant.scale.mean())
-        )
+        of_weights = max(float(weights.data.std()), 0.5) * float(weights.quant.scale.mean())  # few may be all alike
+        spread = float(x.quant.s) * 2**x.dtype.bits / 3.5 * of_weights
         spread *= self.taps**0.5
         low = -(1 << bits - 1) if bits == 8 else 0
         return Quant.per_tensor((4 if is_signed else 2) * spread / 2**bits, low + (2 ** (bits - 1) if is_signed else 0))
@@ -104,12 +115,17 @@ class Case:
             return fully_connected.Attrs(False, activation)
         sides = [self._sides(size, window) for size, window in zip(self.image, self.window_size, strict=False)]
         stride = Size(self.stride, self.stride)
-        return convolution.Attrs(stride, Size(1, 1), Padding(*sides[0], *sides[1]), activation)
+        return convolution.Attrs(stride, Size(self.dilation, self.dilation), Padding(*sides[0], *sides[1]), activation)
 
     def _sides(self, size: int, window: int) -> tuple[int, int]:
         """Padding before and behind."""
-        total = max((-(-size // self.stride) - 1) * self.stride + window - size, 0) if self.is_padded else 0
+        reach = self._reach(window)
+        total = max((-(-size // self.stride) - 1) * self.stride + reach - size, 0) if self.is_padded else 0
         return total // 2, total - total // 2
+
+    def _reach(self, window: int) -> int:
+        """Rows of the input from a window's first to its last."""
+        return (window - 1) * self.dilation + 1
 
 
 def _conv(name: str, image: tuple[int, int, int], out: int, **more: object) -> Case:

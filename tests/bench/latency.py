@@ -202,7 +202,8 @@ def _scan_samples(board: Board) -> Iterable[Sample]:
         yield Sample(SCAN, scan_work(graph, stage), runs[0].cycles - runs[1].cycles)
 
 
-def _grids(schedule: Schedule) -> str:
+def grids(schedule: Schedule) -> str:
+    """What a table says of it."""
     return " ".join(f"{stage.patches.grid} {stage.patches.mode.value}" for stage in schedule.stages if stage.patches)
 
 
@@ -258,7 +259,7 @@ class Bench:
             whole.append(abs(total - measured.cycles) / measured.cycles)
             limit = SMALL_LAYER * measured.cycles
             of_layers = errors([sample for sample in measured.layers if sample.cycles >= limit], cycles)
-            name = f"{graph.name} {_grids(schedule)}".strip()
+            name = f"{graph.name} {grids(schedule)}".strip()
             self._row(core, f"layers of {name}", of_layers)
             self._row(core, name, whole[-1:])
             layers += of_layers

@@ -15,17 +15,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from quantmcu_kit.emit.latency import table_of
-from quantmcu_kit.emit.work import work_of
+from quantmcu_kit import pipeline
+from quantmcu_kit.emit.latency import NETWORK, SEGMENT, node_work, table_of
 from quantmcu_kit.emulate.library import OPTIMIZE
 from quantmcu_kit.emulate.toolchain import find_toolchain
 from quantmcu_kit.ir.graph import Graph, Node
-from quantmcu_kit.ir.schedule import Schedule
-from quantmcu_kit.ops.interpret import kernel_calls, prepare_node
+from quantmcu_kit.ir.schedule import Grid, HaloMode, Schedule, Stage
+from quantmcu_kit.ops.interpret import kernel_calls
 from quantmcu_kit.ops.variants import VARIANTS
-from quantmcu_kit.ops.variants.variant import Variant
-from tests.bench import latency_grid, latency_patches
-from tests.bench.kernel_cases import WIDTHS, Case
+from quantmcu_kit.patch.lay_out import lay_out_segment
+from quantmcu_kit.patch.segment import segment
 from tests.bench.latency import (
     SMALL_LAYER,
     Cycles,
@@ -33,122 +32,46 @@ from tests.bench.latency import (
     Sample,
     board_of,
     divided,
-    error,
     errors,
     estimate,
     fit,
+    grids,
     measure,
-    networks,
     rounded_up,
     section,
 )
-from tests.bench.latency_grid import CHANNELS, MAP, Layers
+from tests.bench.models import shared
+from tests.bench.native_layers import in_patches, layers_of, runs_by, sums
 from tests.bench.results import ROOT, Results
-from tests.support.packed_networks import narrowed
 
 TABLE = ROOT / "platformio_lib" / "native_cycles.toml"
-REBOUND = ("add",)  # portable kernels that call native primitives
+REBOUND = ("add",)  # portable kernels that call native primitives: sums of maps
 CORES = ("cortex-m4f", "cortex-m7", "cortex-m33")  # with the DSP extension
-COUNT, TRIALS = 90, 2500  # layers of a variant; attempts to find them
-TOGETHER = 30  # of them in a network
-MOST_MACS = 200_000
 CHECKED = ("vww_96_int8", "kws_int8", "ad01_int8", "resnet8_int8")
-PATCHED = 16  # networks of latency_patches.py
-WINDOWS = {"CONV_2D": (1, 3, 1, 5, 1, 3, (1, 5), 7, (10, 4)), "DEPTHWISE_CONV_2D": (3, 5, 7, 3, 5, 7, 2, (1, 4))}
-ONLY = {"conv_first": {"window": 3, "channels": 3}, "depthwise_poly": {"window": 3}}  # what a variant is for
-MIXED_WIDTHS = (
-    *(((8, 8), None),) * 4,
-    *((pair, None) for pair in WIDTHS),
-    ((8, 8), 4),
-    ((4, 4), 8),
-    ((4, 8), 4),
-    ((2, 2), 4),
-    ((8, 4), 4),
+PATCHED = (  # real networks: end of the first stage, grid, halo, whether the input is pulled
+    ("vww_96_int8", 9, Grid(12, 1), HaloMode.REUSE, False),
+    ("vww_96_int8", 9, Grid(6, 6), HaloMode.REUSE, True),
+    ("vww_96_int8", 9, Grid(3, 3), HaloMode.RECOMPUTE, False),
+    ("vww_96_int8", 9, Grid(5, 1), HaloMode.RECOMPUTE, False),
+    ("vww_96_int8", 9, Grid(3, 1), HaloMode.RECOMPUTE, False),
+    ("vww_96_int8", 7, Grid(8, 4), HaloMode.REUSE_ROWS, True),
+    ("vww_96_int8", 11, Grid(2, 3), HaloMode.REUSE_COLUMNS, False),
+    ("vww_96_int8", 5, Grid(6, 1), HaloMode.RECOMPUTE, True),
+    ("mcunet_vww_80_int8", 14, Grid(5, 1), HaloMode.REUSE, True),
+    ("mcunet_vww_80_int8", 10, Grid(4, 4), HaloMode.RECOMPUTE, False),
+    ("mcunet_vww_80_int8", 14, Grid(2, 2), HaloMode.REUSE_ROWS, False),
+    ("mcunet_vww_80_int8", 21, Grid(5, 5), HaloMode.REUSE, False),
+    ("mcunet_vww_80_int8", 14, Grid(20, 1), HaloMode.REUSE_COLUMNS, False),
+    ("resnet8_int8", 4, Grid(4, 4), HaloMode.REUSE, False),
+    ("resnet8_int8", 4, Grid(4, 2), HaloMode.RECOMPUTE, True),
+    ("kws_int8", 9, Grid(5, 1), HaloMode.REUSE, False),
 )
+_NAMES = tuple(dict.fromkeys((*CHECKED, *(name for name, *_ in PATCHED))))
 HEADER = """\
 # Cycles of what the kernels of quantmcu_kit/ops/variants do (quantmcu_kit/emit/native_work.py) on cores that have their
 # instructions; cycles.toml has those of portable kernels, and tells more.
 # Written by `make bench-latency`, held against the emulator by tests/budget/test_latency.py.
 """
-
-
-def random_case(variant: Variant, rng: np.random.Generator, index: int) -> Case:
-    """A layer of moderate size: odd and even maps and channels."""
-    op, only = variant.ops[index % len(variant.ops)], ONLY.get(variant.name, {})
-    inner, outer = (int(rng.choice(CHANNELS)) for _ in range(2))
-    if op == "FULLY_CONNECTED":
-        return Case("random", op, (1, 1, int(rng.integers(1, 900))), outer)
-    window = only.get("window", WINDOWS[op][index % len(WINDOWS[op])])
-    tall, wide = (window, window) if isinstance(window, int) else window
-    if op == "CONV_2D" and max(tall, wide) > 1:  # else maps would be all border
-        inner, outer = only.get("channels", int(rng.choice(CHANNELS[:-7]))), int(rng.choice(CHANNELS[:-7]))
-    stride = (1, 1, 2)[int(rng.integers(3))] if max(tall, wide) > 1 or rng.integers(3) == 0 else 1
-    per_pixel = tall * wide * (inner if op == "DEPTHWISE_CONV_2D" else inner * outer)
-    height, width = (int(size) for size in rng.integers(3, 29, 2))
-    while height * width * per_pixel > MOST_MACS * stride**2 and height * width > 1:
-        height, width = width, height * 3 // 4 or 1
-    is_padded = bool(rng.integers(2))
-    least = (2, 2) if is_padded else (tall, wide)  # padded maps may be smaller than the window
-    image = (max(height, least[0]), max(width, least[1]), inner)
-    out = inner if op == "DEPTHWISE_CONV_2D" else outer
-    return Case("random", op, image, out, window=window, stride=stride, is_padded=is_padded)
-
-
-def runs_by(variant: Variant, graph: Graph, node: Node) -> bool:
-    """Whether a variant runs a node."""
-    return node.op in variant.ops and variant.supports(prepare_node(graph, node))
-
-
-def forced(graph: Graph, variant: Variant) -> Graph:
-    """The graph by a variant wherever it can be."""
-    return graph.replace(
-        nodes=[
-            dataclasses.replace(node, kernel=variant.name) if runs_by(variant, graph, node) else node
-            for node in graph.nodes
-        ]
-    )
-
-
-def layers_of(variant: Variant) -> Iterator[Graph]:
-    """Networks of layers that a variant runs, side by side."""
-    rng = np.random.default_rng(len(variant.name))
-    layers, found = Layers(variant.name), 0
-    for index in range(TRIALS):
-        case = random_case(variant, rng, index)
-        widths, out_bits = MIXED_WIDTHS[int(rng.integers(len(MIXED_WIDTHS)))]
-        options = {"widths": widths, "is_signed": bool(rng.integers(2)), "out_bits": out_bits}
-        trial = Layers("trial")
-        y = case.layer(trial, **options)
-        graph = trial.graph()
-        if not runs_by(variant, graph, graph.producer(y.name)):
-            continue
-        y = case.layer(layers, **options)
-        if y.dtype.is_packed:
-            layers.narrowed(y, 8, MAP)
-        found += 1
-        if found % TOGETHER == 0 or found == COUNT:
-            yield forced(layers.graph(), variant)
-            layers = Layers(f"{variant.name}_{found}")
-        if found == COUNT:
-            return
-    if found % TOGETHER:
-        yield forced(layers.graph(), variant)
-
-
-def in_patches() -> Iterator[tuple[Graph, Schedule]]:
-    """The patched networks of the bench, in their patches by variants drawn from those that can."""
-    rng = np.random.default_rng(0)
-    for index, (graph, schedule) in enumerate(latency_patches.networks()[:PATCHED]):
-        adds_up = any(stage.patches and stage.patches.accumulates for stage in schedule.stages)
-        graph = narrowed(graph, rng) if index % 2 and not adds_up else graph
-        tiled = {entry.tensor for stage in schedule.stages if stage.patches for entry in stage.patches.maps}
-        nodes = []
-        for node in graph.nodes:
-            able = [variant.name for variant in VARIANTS.values() if runs_by(variant, graph, node)]
-            kernel = str(rng.choice(able)) if able and node.output in tiled else ""
-            nodes.append(dataclasses.replace(node, kernel=kernel))
-        if any(node.kernel for node in nodes):
-            yield graph.replace(nodes=nodes), schedule
 
 
 def samples_of(kernel: str, runs: Iterable[Measured]) -> list[Sample]:
@@ -163,7 +86,6 @@ class Bench:
         columns = [("core", 12), ("what", 36), ("samples", 8), ("median %", 9), ("worst %", 9)]
         self._results = Results("latency_native", columns)
         self._networks = tuple(networks())
-        self._grids = {graph.name: (graph,) for graph in latency_grid.graphs() if graph.name in REBOUND}
 
     def core(self, core: str) -> str:
         """The table's sections of one core."""
@@ -172,7 +94,7 @@ class Bench:
         sections, worst = [], []
         patched = [measure(graph, board, schedule) for graph, schedule in in_patches()]
         for kernel in (*REBOUND, *VARIANTS):
-            graphs = self._grids[kernel] if kernel in REBOUND else layers_of(VARIANTS[kernel])
+            graphs = (sums(),) if kernel in REBOUND else layers_of(VARIANTS[kernel])
             whole = divided(samples_of(kernel, (measure(graph, board) for graph in graphs)))
             parts = divided(samples_of(kernel, patched))
             cycles[kernel] = {"part_calls": 0.0, **fit([*whole[0], *parts[0]])}
@@ -189,20 +111,18 @@ class Bench:
         return "\n".join([section(f"{core}.error", stated), *sections])
 
     def _check(self, core: str, cycles: Cycles) -> tuple[float, float]:
-        """Largest errors of real networks by their fastest kernels, and of their layers."""
+        """Largest errors of real networks, whole and in patches, by their fastest kernels, and of their layers."""
         whole, layers = [], []
         for graph, schedule in self._networks:
-            if schedule.is_patched or graph.name not in CHECKED:
-                continue
-            fastest = _fastest(graph, cycles)
-            run = measure(fastest, board_of(core), schedule)
-            between = Sample("network", run.network, run.between)
-            total = sum(estimate(sample, cycles) for sample in (*run.layers, between))
+            run = measure(_fastest(graph, schedule, cycles), board_of(core), schedule)
+            between = Sample(NETWORK, run.network, 0), Sample(SEGMENT, run.segments, 0)
+            total = sum(estimate(sample, cycles) for sample in (*run.layers, *between))
             whole.append(abs(total - run.cycles) / run.cycles)
             large = [sample for sample in run.layers if sample.cycles >= SMALL_LAYER * run.cycles]
-            self._row(core, f"layers of {graph.name}", errors(large, cycles))
-            self._row(core, graph.name, whole[-1:])
-            layers += [error(sample, cycles) for sample in large]
+            name = f"{graph.name} {grids(schedule)}".strip()
+            self._row(core, f"layers of {name}", errors(large, cycles))
+            self._row(core, name, whole[-1:])
+            layers += errors(large, cycles)
         return max(whole), max(layers)
 
     def _row(self, core: str, what: str, found: Sequence[float]) -> str:
@@ -211,21 +131,34 @@ class Bench:
         return f"median {median:.2f} %, worst {worst:.2f} % of {len(found)}"
 
 
-def _fastest(graph: Graph, cycles: Cycles) -> Graph:
+def networks() -> Iterator[tuple[Graph, Schedule]]:
+    """Real ones, whole and in patches."""
+    graphs = {name: pipeline.load_model(shared() / "models" / f"{name}.tflite").graph for name in _NAMES}
+    for name in CHECKED:
+        yield graphs[name], Schedule.whole(graphs[name])
+    for name, end, grid, mode, is_pulled in PATCHED:
+        graph = graphs[name]
+        patches = lay_out_segment(graph, segment(graph, 0, end), grid, mode, is_pulled=is_pulled)
+        yield graph, Schedule((Stage(0, end, patches), Stage(end, len(graph.nodes), None)))
+
+
+def _fastest(graph: Graph, schedule: Schedule, cycles: Cycles) -> Graph:
     """Every node by its kernel with fewest cycles in a table that is not written yet."""
-    nodes = []
-    for node in graph.nodes:
-        ways = [node] + [
-            dataclasses.replace(node, kernel=variant.name)
-            for variant in VARIANTS.values()
-            if variant.name in cycles and runs_by(variant, graph, node)
-        ]
-        nodes.append(min(ways, key=lambda way: _cycles(graph, way, cycles)))
-    return graph.replace(nodes=nodes)
+    steps = ((stage, index) for stage in schedule.stages for index in range(stage.start, stage.end))
+    return graph.replace(nodes=[_fastest_node(graph, stage, index, cycles) for stage, index in steps])
 
 
-def _cycles(graph: Graph, node: Node, cycles: Cycles) -> float:
-    return sum(estimate(Sample(call.kernel, work_of(call), 1), cycles) for call in kernel_calls(graph, node))
+def _fastest_node(graph: Graph, stage: Stage, index: int, cycles: Cycles) -> Node:
+    node = graph.nodes[index]
+    is_free = stage.patches is None or node.output in stage.patches.by_tensor
+    able = [name for name, variant in VARIANTS.items() if is_free and runs_by(variant, graph, node)]
+    ways = [node, *(dataclasses.replace(node, kernel=name) for name in able)]
+    return min(ways, key=lambda way: _cycles(graph, stage, index, way, cycles))
+
+
+def _cycles(graph: Graph, stage: Stage, index: int, node: Node, cycles: Cycles) -> float:
+    works = node_work(graph, stage, index, kernel_calls(graph, node))
+    return sum(estimate(Sample(kernel, work, 1), cycles) for kernel, work in works.items())
 
 
 def main() -> None:

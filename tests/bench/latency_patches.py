@@ -93,10 +93,10 @@ def _network(index: int) -> tuple[Graph, Schedule]:
     if end is not None:
         _ENDS[end](layers, x)
     graph = layers.graph()
-    return graph, _schedule(layers, graph)
+    return graph, schedule_of(layers, graph)
 
 
-def _schedule(layers: Layers, graph: Graph) -> Schedule:
+def schedule_of(layers: Layers, graph: Graph) -> Schedule:
     """Stages of a few nodes each, most of them on a random grid."""
     rng = layers.rng
     cuts = cut_points(graph)

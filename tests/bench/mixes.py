@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
 
-from quantmcu_kit import calibrate, patch, precision, quantize, search
+from quantmcu_kit import accuracy, calibrate, patch, precision, quantize, search
 from quantmcu_kit.calibrate import FloatReference
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import PrecisionPlan
@@ -110,6 +111,13 @@ class Network:
             budgets=search.Budgets(bitops=most_bitops),
             sensitivity=self.sensitivity,
         )
+
+    def refined(self, mix: precision.Mix, seconds: float = 0.0) -> precision.Mix:
+        """The mix with its constants fitted to calibration pictures, as a build does, and trained if there is time."""
+        effort = accuracy.Settings(seconds=seconds) if seconds else None
+        plan, inputs = mix.result.precision, self.training_inputs
+        fitted = accuracy.refine(self.graph, self.calibration, plan, self.settings, inputs, effort)
+        return dataclasses.replace(mix, graph=fitted.applied())
 
     def _run(self, interpreter: Interpreter | BranchInterpreter, graph: Graph) -> np.ndarray:
         x = calibrate.quantized_inputs(graph, self._pixels, self._preprocess)

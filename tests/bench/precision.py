@@ -1,11 +1,13 @@
 """The method's claim as its paper makes it: BitOPs against int8 patches with recomputed halos, and top-1 lost.
 
-python -m tests.bench.precision [--pictures N] [--targets R,R,...] [--grid RxC] [--free] [--plot FOLDER] [name ...]
+python -m tests.bench.precision [--pictures N] [--targets R,R,...] [--grid RxC] [--free] [--refined [--effort S]]
+                                [--plot FOLDER] [name ...]
 
 "ratio" is BitOPs of the whole network in int8 patches that recompute their halos, by BitOPs of the mix on the same
 grid. "bits" is the part of it that is due to widths alone; the rest is due to halos that are kept. Searches see
 calibration pictures only; top-1 lost is against the float model on the same pictures of imagenet_val, paired, with its
-95 % interval. Nothing is trained or reconstructed.
+95 % interval. Nothing is trained or reconstructed; with ``--refined`` constants are fitted as in a build, without
+labels, and with ``--effort`` trained for so many seconds.
 """
 
 from __future__ import annotations
@@ -46,9 +48,17 @@ def variants() -> Iterator[tuple[str, precision.Settings]]:
     yield KEPT, precision.Settings(vdpc="off")
 
 
-def _row(network: Network, schedule: Schedule, settings: precision.Settings, most: float | None) -> dict[str, object]:
+def _row(
+    network: Network,
+    schedule: Schedule,
+    settings: precision.Settings,
+    most: float | None,
+    arguments: argparse.Namespace,
+) -> dict[str, object]:
     started = time.perf_counter()
     mix = network.find(schedule, settings, most)
+    if arguments.refined:
+        mix = network.refined(mix, arguments.effort)
     seconds = time.perf_counter() - started
     hits, best = network.hits(mix), mix.attempts[0]
     return {
@@ -83,11 +93,13 @@ def measure(name: str, arguments: argparse.Namespace, results: Results) -> None:
             most = None if target is None else baseline / target
             if most is None and (settings.vdpc != "off" or halo == KEPT):
                 continue  # λ is a matter of the search, not of classes and halos
+            if arguments.refined and (settings.vdpc != "off" or settings.proxy == "entropy"):
+                continue  # networks with classes are not refined
             if most is not None and most >= network.bitops_int8(schedules[halo]):
                 continue  # int8 gets there
             row: dict[str, object] = {"network": "", "halo": halo, "proxy": settings.proxy}
             try:
-                row |= _row(network, schedules[halo], settings, most)
+                row |= _row(network, schedules[halo], settings, most, arguments)
                 results.add(**row, ratio=f"{baseline / row['bitops']:.2f}")
             except QmkitError as error:
                 results.add(**row, vdpc=f"{settings.vdpc} {settings.vdpc_rule}", ratio=str(target), lost=error.code)
@@ -111,6 +123,8 @@ def main() -> None:
     parser.add_argument("--grid", default="4x4")
     parser.add_argument("--free", action="store_true", help="searches without a budget of BitOPs too")
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--refined", action="store_true", help="fit constants to the mix, as a build does")
+    parser.add_argument("--effort", type=float, default=0.0, help="with --refined: seconds of training")
     parser.add_argument("--plot", type=Path, help="folder for a drawing of each network's curves")
     arguments = parser.parse_args()
     results = Results("precision", COLUMNS)

@@ -129,6 +129,9 @@ def test_constants_are_those_of_the_runtime():
         text = (RUNTIME / "quantmcu" / "native" / "cortexm_dsp" / f"tiles_s{bits}.c").read_text()
         (steps,) = re.findall(r"\.rept (\d+)", text)
         assert int(steps) == expected
+    text = (RUNTIME / "quantmcu" / "native" / "cortexm_dsp" / "tiles_line.c").read_text()
+    short, long = map(int, re.findall(r"\.rept (\d+)", text))
+    assert (short + 1, long) == (native_work.SHORT_WORDS, native_work.LINE_STEPS)
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -127,8 +127,36 @@ static void try_tiles(int32_t words, int32_t groups, int32_t is_rectified, int32
     compare();
 }
 
+/* Any constants of lines: of many a sum wraps, which is as good here. */
+static void try_lines(int32_t words, int32_t groups, int32_t pairs, int32_t at)
+{
+    prepare(words * pairs, 2, 0, 0);
+    for (int32_t group = 0; group < groups; ++group) {
+        int32_t *line = weights + group * (2 * words + 8);
+        line[0] = between(-(1 << 24), 1 << 24);
+        line[1] = between(-(1 << 24), 1 << 24);
+        line += 2 + 2 * words;
+        for (int32_t i = 0; i < 6; ++i) {
+            line[i] = i % 3 == 0 ? between(-(1 << 24), 1 << 24) : (1 << 26) + (int32_t)(any() & 0xfffffff);
+        }
+    }
+    const qmcu_tiles_t tiles = {weights, NULL, words, groups, 1, NULL};
+    spoil();
+    const int32_t step = 4 * groups + at;
+    int8_t *a = expected.data + GUARD + at, *c = actual.data + GUARD + at;
+    qmcu_tiles_line__ref(column, &tiles, a, a + step, pairs, step);
+    qmcu_tiles_line__dsp(column, &tiles, c, c + step, pairs, step);
+    compare();
+}
+
 int main(void)
 {
+    for (int32_t i = 0; i < LENGTHS; ++i) {
+        for (int32_t groups = 1; groups <= 4; ++groups) {
+            try_lines(lengths[i], groups, 1, i & 3);
+            try_lines(lengths[i], groups, MOST_WORDS / lengths[i] < 9 ? MOST_WORDS / lengths[i] : 9, ~i & 3);
+        }
+    }
     for (int32_t of_4 = 0; of_4 < 2; ++of_4) {
         for (int32_t i = 0; i < LENGTHS; ++i) {
             for (int32_t groups = 1; groups <= 4; ++groups) {
@@ -203,9 +231,11 @@ static void try_row(int32_t count, int32_t at)
 
 static void try_nines(int32_t pitch, int32_t at)
 {
+    uint32_t *to = (uint32_t *)(void *)(expected.data + GUARD), *other = (uint32_t *)(void *)(actual.data + GUARD);
+    const int32_t pairs = 1 + (at & 1);
     spoil();
-    qmcu_widen_nines__ref(values + at, values + 3 * at, pitch, (uint32_t *)(void *)(expected.data + GUARD));
-    qmcu_widen_nines__dsp(values + at, values + 3 * at, pitch, (uint32_t *)(void *)(actual.data + GUARD));
+    qmcu_widen_nines__ref(values + at, values + 3 * at, pitch, to, pairs, 5 * at);
+    qmcu_widen_nines__dsp(values + at, values + 3 * at, pitch, other, pairs, 5 * at);
     compare();
 }
 
@@ -219,6 +249,8 @@ int main(void)
         try_nines(9 + count, count);
         const qmcu_runs_t alone = {count, 1, 0, 0, 0, 0};
         try_pair(&alone, count & 3, 101);
+        const qmcu_runs_t eights = {8, 1 + (count & 7), count - 8, count - 11, 0, 0};
+        try_pair(&eights, count & 3, 201);
         const int32_t words = (count + 1) / 2;
         const qmcu_runs_t three = {count, count < 40 ? 3 : 2, 7, 5 - count, 16, 8 + 8 * (count & 1)};
         if (3 * (8 * words + 16) <= BYTES) {
@@ -256,7 +288,11 @@ int main(void)
 """
 # Name: the program's body, the files that it needs, and how often it compares.
 PROGRAMS = {
-    "tiles": (TILES, ("primitives/tiles_ref", "native/cortexm_dsp/tiles_s8", "native/cortexm_dsp/tiles_s4"), 320),
+    "tiles": (
+        TILES,
+        ("primitives/tiles_ref", *(f"native/cortexm_dsp/tiles_{form}" for form in ("s8", "s4", "line"))),
+        480,
+    ),
     "rows": (ROWS, ("primitives/rows_ref", "native/cortexm_dsp/rows_s8", "native/cortexm_dsp/rows_s4"), 380),
     "widen": (
         WIDEN,
@@ -268,7 +304,7 @@ PROGRAMS = {
             "primitives/widen_nines_ref",
             "native/cortexm_dsp/widen_nines",
         ),
-        630,
+        840,
     ),
     "store": (STORE, ("primitives/store_limited_ref", "native/cortexm_dsp/store_limited", "primitives/pack_ref"), 240),
 }
@@ -313,6 +349,7 @@ def test_kernels_equal_integers_on_a_board(tmp_path):
         "widen_nines__dsp",
         "tiles_s8__dsp",
         "tiles_s4__dsp",
+        "tiles_line__dsp",
         "store_limited__dsp",
         "rows_s8__dsp",
         "rows_s4__dsp",

@@ -1,4 +1,4 @@
-"""Outer products on an emulated Cortex-M4: primitives against their references, whole kernels against integers."""
+"""Kernels below 8 bits on an emulated Cortex-M4: primitives against references, whole kernels against integers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quantmcu_kit.emulate.toolchain import find_toolchain
 from quantmcu_kit.ops.interpret import Interpreter
 from tests.e2e.test_packed_kernels_on_a_board import inputs_of, run_on_board, side_by_side
 from tests.support.firmware import CLOCK_HZ
-from tests.unit import test_conv_outer
+from tests.unit import test_conv_outer, test_fully_connected_fields
 
 MEMORY = MemoryMap(flash_start=0, flash_bytes=0x20000, ram_start=0x20000000, ram_bytes=0x10000, stack_bytes=4096)
 EVERY = 7  # case of the list that the host runs
@@ -80,15 +80,21 @@ static void fill(int32_t pixels, int32_t finish)
         weights[i] = (int32_t)(any() << 9 ^ any());
     }
     for (int32_t i = 0; i < MOST_GROUPS * 4; ++i) {
-        int32_t *c = constants + i * (finish == QMCU_OUTER_LINES ? 2 : finish == QMCU_OUTER_LANES ? 4 : 3);
+        const int are_lanes = finish == QMCU_OUTER_LANES || finish == QMCU_OUTER_BYTES;
+        int32_t *c = constants + i * (are_lanes ? 4 : finish == QMCU_OUTER_LINES ? 2 : 3);
         if (finish == QMCU_OUTER_LINES) {
             c[0] = between(1000, 40000) << 11;
             c[1] = between(-(1 << 19), 1 << 17);
-        } else if (finish == QMCU_OUTER_LANES) {
+        } else if (are_lanes && (any() & 256) != 0) {
             c[3] = between(3, 9);
             c[0] = between(-30000, 1000);
             c[1] = (1 << 30) + (int32_t)(any() & 0x3fffffff);
-            c[2] = (1 << (c[3] - 1)) + between(0, 15) * (1 << c[3]);
+            c[2] = (1 << (c[3] - 1)) + between(0, finish == QMCU_OUTER_LANES ? 15 : 255) * (1 << c[3]);
+        } else if (are_lanes) { /* a line, to a few hundred */
+            c[3] = 0;
+            c[2] = between(8, 16);
+            c[0] = between(1, 700) << (pixels == 2 ? c[2] : c[2] + 4);
+            c[1] = between(-100, 100) * (1 << c[2]);
         } else {
             for (int32_t k = 0; k < 3; ++k) {
                 c[k] = pixels == 3 ? between(0, 200) * 0x100401 : between(0, 50) * 0x204081;
@@ -102,7 +108,7 @@ static void try_tile(int32_t pixels, int32_t units, int32_t groups, int32_t fini
 {
     qmcu_outer_tile_t tile;
     fill(pixels, finish);
-    const int32_t bytes = groups * (finish == QMCU_OUTER_STEPS ? 1 : 2) + at;
+    const int32_t bytes = groups * (finish == QMCU_OUTER_STEPS ? 1 : finish == QMCU_OUTER_BYTES ? 4 : 2) + at;
     tile.words = words;
     tile.units = units;
     tile.weights = weights;
@@ -157,6 +163,9 @@ int main(void)
                     try_tile(3, units, groups, QMCU_OUTER_LINES, window, at);
                     try_tile(3, units, groups, QMCU_OUTER_LANES, window, at);
                     try_tile(3, units, groups, QMCU_OUTER_STEPS, window, at);
+                    for (int32_t pixels = 2; pixels <= 3; ++pixels) {
+                        try_tile(pixels, units, groups, QMCU_OUTER_BYTES, window, at);
+                    }
                     try_tile(4, units, groups, QMCU_OUTER_NONE, window, at);
                     try_tile(4, units, groups, QMCU_OUTER_STEPS, window, at);
                 }
@@ -202,6 +211,85 @@ int main(void)
     return report();
 }
 """
+FIELDS = """
+#define MOST_SEGMENTS 3
+#define MOST_UNITS 5
+#define MOST_GROUPS 3
+#define WORDS (MOST_SEGMENTS * (2 + 4 * MOST_UNITS) + 4)
+#define CHANNELS (8 * MOST_GROUPS + 4)
+static uint32_t column[WORDS];
+static int32_t weights[WORDS * CHANNELS / 4], lanes[CHANNELS * QMCU_LANE_WORDS];
+static int8_t values[200], expected[CHANNELS + 8], actual[CHANNELS + 8];
+static uint32_t words[21 * 4], words_again[21 * 4];
+
+/* Any starts and totals; values of 4 bits; requantization to about twice the range of int8. */
+static void try_rows(int32_t segments, int32_t units, int32_t groups, int32_t rest, int32_t at)
+{
+    const qmcu_field_rows_t rows = {weights, lanes, groups, rest};
+    uint32_t *word = column;
+    *word++ = any() & 0xffffu;
+    column[0] *= 0x10001u;
+    *word++ = any() << 12;
+    for (int32_t segment = 0; segment < segments; ++segment) {
+        const int32_t count = segment == segments - 1 ? units : between(units, MOST_UNITS);
+        *word++ = any() & 0xfffu;
+        *word++ = (uint32_t)(4 * count);
+        for (int32_t i = 0; i < 4 * count; ++i) {
+            *word++ = any() & 0x000f000fu;
+        }
+    }
+    word[1] = 0;
+    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; ++i) {
+        weights[i] = (int32_t)(any() << 9 ^ any());
+    }
+    for (int32_t c = 0; c < CHANNELS; ++c) {
+        int32_t *lane = lanes + c * QMCU_LANE_WORDS;
+        lane[3] = between(5, 13);
+        lane[0] = between(-30000, 1000);
+        lane[1] = (1 << 30) + (int32_t)(any() & 0x3fffffff);
+        lane[2] = (1 << (lane[3] - 1)) + between(-128, 127) * (1 << lane[3]);
+    }
+    memset(expected, 0x5a, sizeof expected);
+    memset(actual, 0x5a, sizeof actual);
+    qmcu_field_rows_i4__ref(column, &rows, expected + at);
+    qmcu_field_rows_i4__dsp(column, &rows, actual + at);
+    compare(expected, actual, sizeof actual);
+}
+
+typedef uint32_t words_of_t(const int8_t *x, int32_t units, uint32_t *words);
+
+static void try_words(words_of_t *ref, words_of_t *dsp, int32_t units, int32_t at)
+{
+    for (size_t i = 0; i < sizeof values; ++i) {
+        values[i] = (int8_t)any();
+    }
+    memset(words, 0x5a, sizeof words);
+    memset(words_again, 0x5a, sizeof words);
+    words[80] = ref(values + at, units, words);
+    words_again[80] = dsp(values + at, units, words_again);
+    compare(words, words_again, sizeof words);
+}
+
+int main(void)
+{
+    for (int32_t units = 1; units <= MOST_UNITS; ++units) {
+        for (int32_t segments = 1; segments <= MOST_SEGMENTS; ++segments) {
+            for (int32_t groups = 0; groups <= MOST_GROUPS; ++groups) {
+                for (int32_t rest = groups == 0; rest < 2; ++rest) {
+                    try_rows(segments, units, groups, rest, (units + segments + groups) & 3);
+                }
+            }
+        }
+    }
+    for (int32_t units = 1; units <= 20; ++units) {
+        for (int32_t at = 0; at < 4; ++at) {
+            try_words(qmcu_field_words_u4__ref, qmcu_field_words_u4__dsp, units, at);
+            try_words(qmcu_field_words_u2__ref, qmcu_field_words_u2__dsp, units, at);
+        }
+    }
+    return report();
+}
+"""
 # Name: the program's body, the files that it needs, and how often it compares.
 PROGRAMS = {
     "tiles": (
@@ -212,9 +300,14 @@ PROGRAMS = {
             "native/cortexm_dsp/outer_tile_i2",
             "native/cortexm_dsp/outer_tile_i2x4",
         ),
-        7 * 3 * 2 * 4 * 9 * 2,
+        7 * 3 * 2 * 4 * 11 * 2,
     ),
     "words": (WORDS, ("primitives/outer_words_ref", "native/cortexm_dsp/outer_words"), 9 * 4 * 2 * 5),
+    "fields": (
+        FIELDS,
+        ("primitives/field_rows_ref", "native/cortexm_dsp/field_rows_i4", "native/cortexm_dsp/field_words"),
+        5 * 3 * 7 + 20 * 4 * 2,
+    ),
 }
 
 
@@ -240,8 +333,12 @@ def test_primitives_equal_their_references(name, float_abi, tmp_path):
     assert (runs, differing) == (comparisons, 0)
 
 
+ALL = (*test_conv_outer.CASES, *test_fully_connected_fields.CASES)
+CASES = [case for case in ALL if case.graph.outputs[0].shape[0] == 1][::EVERY]
+
+
 def test_kernels_equal_integers_on_a_board(tmp_path):
-    graph = side_by_side(list(test_conv_outer.CASES[::EVERY]))
+    graph = side_by_side(CASES)
     inputs = inputs_of(graph)
     run = run_on_board(graph, inputs, tmp_path)
     named = {port.tensor: values for port, values in zip(graph.inputs, inputs, strict=True)}
@@ -252,6 +349,9 @@ def test_kernels_equal_integers_on_a_board(tmp_path):
     primitives = {
         "outer_tile_i4",
         "outer_tile_i2",
+        "field_rows_i4",
+        "field_words_u4",
+        "field_words_u2",
         *(f"outer_words_{kind}" for kind in ("u4x2", "u4x3", "u2x2", "u2x3")),
     }
     assert ours >= {f"{name}__dsp" for name in primitives}

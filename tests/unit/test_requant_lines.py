@@ -55,6 +55,30 @@ def test_a_line_is_exact(dtype, shifts, zero, most):
     )
 
 
+@pytest.mark.parametrize(
+    ("dtype", "shifts", "zero"), [(DType.I8, (-9, -4), -128), (DType.U4, (-12, -5), 0), (DType.I8, (-20, -18), -128)]
+)
+def test_a_line_of_one_factor_is_exact(dtype, shifts, zero):
+    rule = requant(dtype, shifts, zero, np.random.default_rng(7))
+    bounds = np.full(CHANNELS, BOUND, np.int64)
+    found = lines.of_factor(rule, rule.bias, bounds, bounds + np.abs(rule.bias), 256)
+    assert found is not None
+    sums = np.arange(-BOUND, BOUND + 1)[:, None] - rule.bias.astype(np.int64)
+    bias, multiplier = found.astype(np.int64).T
+    x = 256 * sums + bias
+    assert np.abs(x).max() < 1 << 31
+    np.testing.assert_array_equal(
+        np.clip((x * multiplier >> 32) >> lines.SHIFT, dtype.low, dtype.high), rule.apply(sums)
+    )
+
+
+def test_slopes_beyond_32_bits_have_no_line():
+    """Of scales from an eighth on and the factor 256: an eighth of 2^(32 + SHIFT - 8) is 2^31."""
+    rule = requant(DType.I8, (-2, -2), -128, np.random.default_rng(7))
+    bounds = np.full(CHANNELS, BOUND, np.int64)
+    assert lines.of_factor(rule, rule.bias, bounds, bounds + np.abs(rule.bias), 256) is None
+
+
 def test_what_no_line_meets():
     rng = np.random.default_rng(5)
     assert arranged(requant(DType.I8, (-8, -5), 0, rng), 258) is None  # values below the zero-point round the other way

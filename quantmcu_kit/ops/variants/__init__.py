@@ -8,6 +8,7 @@ from quantmcu_kit.ops.variants import (
     conv_pairs,
     depthwise_planes,
     depthwise_poly,
+    fully_connected_fields,
     fully_connected_pairs,
 )
 from quantmcu_kit.ops.variants.variant import Variant
@@ -18,6 +19,7 @@ _VARIANTS: tuple[Variant, ...] = (
     conv_pairs.VARIANT,
     depthwise_planes.VARIANT,
     depthwise_poly.VARIANT,
+    fully_connected_fields.VARIANT,
     fully_connected_pairs.VARIANT,
 )
 

@@ -13,6 +13,7 @@ from quantmcu_kit.ops.variants.variant import Variant
 _WORD_BYTES = 4
 _RUN = 9  # values of a row of the window
 _TAPS = 27
+_PAIRS = 4  # PAIRS of conv_first.c
 _NEST = 8  # also of narrower weights: there are few
 _FIELDS = ("in", "out", "stride", "pad", "in_zero")  # that this kernel has as conv_2d does
 
@@ -41,10 +42,10 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
         ("low", requant.low),
         ("high", requant.high),
         ("is_rectified", int(lanes.is_rectified(requant))),
-        ("weights", pairs.nested(arranged, _NEST)),
-        ("lanes", pairs.padded(lanes.of_layer(params), channels)),
+        *pairs.arranged(params, pairs.nested(arranged, _NEST), _NEST),
     )
-    scratch = 2 * _WORD_BYTES * pairs.run_words(_TAPS) + 2 * _TAPS + 2 * channels
+    held = _PAIRS if pairs.lines_of(params) is not None else 1
+    scratch = held * 2 * _WORD_BYTES * pairs.run_words(_TAPS) + 2 * _TAPS + 2 * channels
     return (KernelCall("conv_first", fields, scratch_bytes=scratch),)
 
 

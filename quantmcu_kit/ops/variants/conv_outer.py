@@ -16,6 +16,7 @@ from quantmcu_kit.ops.variants.outer_fields import UNIT, Division, Form
 from quantmcu_kit.ops.variants.variant import Variant
 
 _MAX_ROWS = 127  # of a window, and beyond it: the sum is a byte
+_RAISED = 128  # outputs that become bytes are so much higher
 _HALVES = (1 << 15) - 1  # outputs are limited two at a time, as signed halfwords
 _RING_BYTES = 1 << 11  # words of rows of windows may take this much more than a window's own
 
@@ -27,6 +28,7 @@ class _Finish(IntEnum):
     LINES = 1
     LANES = 2
     STEPS = 3
+    BYTES = 6
 
 
 _FINDS = {  # by bits of weights and outputs
@@ -86,44 +88,65 @@ def _plan_of(params: Params, form: Form) -> _Plan | None:
         return None
     plan = _Plan(form, units, division, start, bias, _Finish.NONE, None)
     finish, find = _FINDS.get((form.bits, requant.dtype.bits), (None, None))
-    if len(division.sizes) > 1:
-        return plan
-    if find is not None:
+    is_one_piece = len(division.sizes) == 1
+    if find is not None and is_one_piece:
         outputs = outer_fields.outputs(units, requant, bias, weights.max_input, start)
         constants = find(outputs, len(units), form)
         if constants is not None:
             return replace(plan, finish=finish, constants=constants)
-    constants = _lanes(params, plan)
-    return plan if constants is None else replace(plan, finish=_Finish.LANES, constants=constants)
+    if not is_one_piece:
+        return plan
+    if not is_one_piece:
+        return replace(plan, constants=_lanes(params, plan, np.ones(channels, bool), 0))
+    kind = _Finish.LANES if (requant.dtype.bits, requant.low, requant.high) == (4, 0, 15) else _Finish.BYTES
+    constants = _lines_or_lanes(params, plan, 0 if kind is _Finish.LANES else _RAISED)
+    return plan if constants is None else replace(plan, finish=kind, constants=constants)
 
 
-def _lanes(params: Params, plan: _Plan) -> np.ndarray | None:
-    """int32 [padded channels, LANE_WORDS], None where outputs are not those of QMCU_OUTER_LANES."""
-    requant = params.requant
-    is_all_of_type = (requant.dtype.bits, requant.low, requant.high) == (4, 0, 15)
-    if not is_all_of_type:
-        return None
-    low, high = outer_fields.limits(plan.weights, len(plan.bias), params.weights.max_input)
-    bounds = np.maximum(np.abs(plan.bias + low), np.abs(plan.bias + high))
-    lane = lanes.arrange(requant, plan.bias - plan.start, bounds)
+def _lines_or_lanes(params: Params, plan: _Plan, raised: int) -> np.ndarray | None:
+    """int32 [padded channels, LANE_WORDS] of outputs that are so much higher: lines, and lanes of channels without one.
+
+    None where there is neither, or outputs of one piece may be more than halfwords before they are limited.
+    """
+    requant, channels = params.requant, len(plan.bias)
+    outputs = outer_fields.outputs(plan.weights, requant, plan.bias, params.weights.max_input, plan.start)
+    lines, is_line = outer_fields.any_lines(tuple(outputs), (requant.low, requant.high), raised)
+    constants = _lanes(params, plan, ~is_line, raised)
+    if constants is not None:
+        constants[:channels, :3][is_line] = lines[is_line]
+    return constants
+
+
+def _lanes(params: Params, plan: _Plan, of: np.ndarray, raised: int) -> np.ndarray | None:
+    """int32 [padded channels, LANE_WORDS] of channels ``of``, zeros of others; None as above."""
+    requant, channels = params.requant, len(plan.bias)
+    low, high = outer_fields.limits(plan.weights, channels, params.weights.max_input)
+    bounds = np.maximum(np.abs(plan.bias + low), np.abs(plan.bias + high))[of]
+    higher = replace(
+        requant,
+        multiplier=np.broadcast_to(requant.multiplier, channels)[of],
+        shift=np.broadcast_to(requant.shift, channels)[of],
+        zero_point=requant.zero_point + raised,
+    )
+    lane = lanes.arrange(higher, (plan.bias - plan.start * len(plan.division.sizes))[of], bounds)
     if lane is None or (lane[:, 3] < 1).any():
         return None
     _, multiplier, rounds, shift = lane.T.astype(np.int64)
     largest = (bounds * multiplier + (1 << 30) >> 31) + np.abs(rounds) >> shift
-    if (largest >= _HALVES).any():
+    if len(plan.division.sizes) == 1 and (largest >= _HALVES).any():
         return None
     constants = np.zeros((len(plan.weights), lanes.LANE_WORDS), np.int32)
-    constants[: len(lane)] = lane
+    constants[:channels][of] = lane
     return constants
 
 
 def _requant(params: Params, plan: _Plan) -> tuple[tuple[str, object], ...]:
-    """The C struct, of nothing where it is not used."""
-    if plan.finish is not _Finish.NONE:
-        return tuple(
-            (name, None if isinstance(value, np.ndarray) else 0) for name, value in params.requant.fields(plan.bias)
-        )
-    return params.requant.fields(plan.bias - plan.start * len(plan.division.sizes))
+    """The C struct: with constants the limits, which are used of bytes."""
+    if plan.constants is None:
+        return params.requant.fields(plan.bias - plan.start * len(plan.division.sizes))
+    return tuple(
+        (name, None if isinstance(value, np.ndarray) else value) for name, value in params.requant.fields(plan.bias)
+    )
 
 
 def _is_window(params: Params, plan: _Plan) -> bool:
@@ -166,7 +189,8 @@ def _scratch_bytes(params: Params, plan: _Plan) -> int:
     if plan.finish is _Finish.NONE:
         size += 4 * (8 + 8 * plan.form.pixels) * groups
     size += packed_bytes(row_units // params.kernel.w * UNIT, params.in_dtype.bits)
-    return size + 2 * plan.form.pixels * (groups * params.requant.dtype.bits // 2)
+    bits = 8 if plan.finish in (_Finish.BYTES, _Finish.NONE) else params.requant.dtype.bits
+    return size + 2 * plan.form.pixels * (groups * bits // 2)
 
 
 def supports(params: Params) -> bool:

@@ -16,6 +16,7 @@ from quantmcu_kit.ops.variants.variant import Variant
 _WORD_BYTES = 4
 _ARRANGED = ("weight_zero", "weight_bits", "weights", "requant")  # fields of conv_2d that this kernel has otherwise
 _BUFFER_BYTES = 4096  # of the columns of a strip, where one pair of pixels does not need more
+_COLUMN_BYTES, _MOST_PAIRS = 512, 8  # of pairs that one call multiplies
 _MOST_MOVES = 7  # of the buffer from row to row: more take more memory, and less time
 
 
@@ -25,7 +26,7 @@ class _Strip:
 
     Attributes:
         pairs: 0 where windows are pixels of the input.
-        moves: from row to row before the buffer begins anew.
+        moves: from row to row before the buffer begins anew; without strips, pairs that one call multiplies.
         fresh: rows of a window that the window above does not have.
     """
 
@@ -60,7 +61,8 @@ class _Strip:
     def scratch_bytes(self) -> int:
         """All that the kernel needs."""
         channels, taps = self.params.in_shape[3], self.params.weights.taps
-        windows = 0 if self.is_widened else 2 * _WORD_BYTES * pairs.run_words(taps) + 2 * taps
+        held = 1 if self.pairs else self.moves
+        windows = 0 if self.is_widened else held * 2 * _WORD_BYTES * pairs.run_words(taps) + 2 * taps
         return windows + self.buffer_bytes + self.columns * channels + 2 * _channels(self.params)
 
 
@@ -68,13 +70,22 @@ def _strip(params: Params, nest: int) -> _Strip:
     """The widest strip whose buffer is not too large."""
     attrs, kernel = params.attrs, params.kernel
     if kernel == Size(1, 1) and attrs.padding.is_zero:
-        return _Strip(params, nest, 0, 0, 1)
+        return _Strip(params, nest, 0, _pairs_at_a_time(params, nest), 1)
     is_whole, steps = attrs.stride.h % attrs.dilation.h == 0, attrs.stride.h // attrs.dilation.h
     fresh = steps if is_whole and steps < kernel.h else kernel.h
     moves = min(params.out_size.h - 1, _MOST_MOVES) if fresh < kernel.h else 0
     widths = range((params.out_size.w + 1) // 2, 0, -1)
     strips = (_Strip(params, nest, width, moves, fresh) for width in widths)
     return next(strip for strip in strips if strip.buffer_bytes <= _BUFFER_BYTES or strip.pairs == 1)
+
+
+def _pairs_at_a_time(params: Params, nest: int) -> int:
+    """Pairs of pixels that one call multiplies where outputs are lines and go straight into the map."""
+    is_straight = nest == 8 and params.in_dtype.bits == 8 and params.out_shape[3] % pairs.GROUP == 0
+    if not is_straight or pairs.lines_of(params) is None:
+        return 1
+    pair = 2 * _WORD_BYTES * pairs.run_words(params.weights.taps)
+    return max(1, min(_MOST_PAIRS, _COLUMN_BYTES // pair, params.out_size.w // 2))
 
 
 def _channels(params: Params) -> int:
@@ -100,8 +111,7 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
         ("is_rectified", int(lanes.is_rectified(requant))),
         ("moves", strip.moves),
         ("strip", strip.pairs),
-        ("weights", pairs.nested(by_columns, nest)),
-        ("lanes", pairs.padded(lanes.of_layer(params), _channels(params))),
+        *pairs.arranged(params, pairs.nested(by_columns, nest), nest),
     )
     return (KernelCall("conv_pairs", fields, scratch_bytes=strip.scratch_bytes),)
 

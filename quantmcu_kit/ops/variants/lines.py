@@ -26,6 +26,7 @@ SHIFT = 10  # QMCU_LINE_SHIFT of core/planes.h
 FIELD_SHIFT = 7  # QMCU_POLY_SHIFT of core/poly.h
 _SHIFTS = (-3, 20)  # of the requantization, to the right
 _TRIES = 200  # factors
+_FIXED_TRIES = 300  # multipliers on either side of the nearest, for one factor
 _DETOURS = (
     0,
     1,
@@ -131,6 +132,50 @@ def _offsets(
     high = np.where(sums > -bounds, at_most, _FAR).min(axis=1)
     middle = np.where(low <= -_FAR, np.minimum(high, 0), np.where(high >= _FAR, np.maximum(low, 0), (low + high) >> 1))
     return middle, low <= high
+
+
+def of_factor(
+    requant: Requant, bias: np.ndarray, bounds: np.ndarray, raw: np.ndarray, factor: int
+) -> np.ndarray | None:
+    """int32 [channels, 2]: bias and multiplier of each channel for one factor; None where no line is exact.
+
+    Args:
+        bias, bounds, raw: as in :func:`arrange`.
+    """
+    steps = first_sums(requant, len(bias))
+    if steps is None or not is_rectified(requant):
+        return None
+    columns = (*np.broadcast_arrays(requant.multiplier, requant.shift, bias, bounds, raw),)
+    return _solved_with(np.stack(columns).astype(np.int64).tobytes(), steps[0].tobytes(), steps[1].tobytes(), factor)
+
+
+@lru_cache(maxsize=128)
+def _solved_with(columns: bytes, values: bytes, sums: bytes, factor: int) -> np.ndarray | None:
+    """``of_factor`` of bytes."""
+    multiplier, shift, bias, bounds, raw = np.frombuffer(columns, np.int64).reshape(5, -1)
+    values, sums = np.frombuffer(values, np.int64), np.frombuffer(sums, np.int64).reshape(bias.size, -1)
+    exact = _slopes(multiplier, shift, factor)
+    detours = (sign * more * np.maximum(exact >> 28, 1) for more in range(_FIXED_TRIES) for sign in (1, -1))
+    spares = (np.full_like(exact, spare) - exact for spare in _SPARE_MULTIPLIERS)
+    result = np.zeros((bias.size, 2), np.int64)
+    left = np.arange(bias.size)
+    for detour in itertools.chain(detours, spares):
+        slope = np.clip(exact + detour, 1, INT32_MAX)[left]
+        offset, is_exact = _offsets(values, sums[left], np.full_like(slope, factor), slope, bounds[left])
+        total = offset + bias[left] * factor
+        is_exact &= np.abs(total) + raw[left] * factor <= INT32_MAX
+        result[left[is_exact]] = np.stack([total, slope], axis=1)[is_exact]
+        left = left[~is_exact]
+        if left.size == 0:
+            return result.astype(np.int32)
+    return None
+
+
+def _slopes(multiplier: np.ndarray, shift: np.ndarray, factor: int) -> np.ndarray:
+    """int64: multiplier · 2^(SHIFT + 1 + shift) / factor, what is next to it."""
+    up = SHIFT + 1 + shift
+    scaled = (multiplier << np.maximum(up, 0)) // factor
+    return np.where(up >= 0, scaled, (multiplier >> np.maximum(-up, 0)) // factor)
 
 
 def of_fields(requant: Requant, offset: np.ndarray, most: np.ndarray) -> np.ndarray | None:

@@ -5,6 +5,7 @@ Which weights may be added up in the fields of an accumulator, how they are stor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ from quantmcu_kit.ops.requantize import Requant
 
 UNIT = 8  # channels that are prepared and multiplied together
 _MAX_WORD_SUM = 1 << 32
+_MOST_SHIFT = 16  # of a line
+_FAR = 1 << 40  # more than any offset of a line
 _SLOPES = 9  # slopes that are tried for a line
 
 
@@ -231,16 +234,39 @@ def lines(channels: Iterable[Outputs], count: int, form: Form) -> np.ndarray | N
     """
     result = np.zeros((count, 2), np.int64)
     for row, channel in zip(result, channels, strict=False):
-        line = _line(channel, 16 if form.pixels == 2 else 12)
+        line = _line(channel, (0, channel.high), 16 if form.pixels == 2 else 12)
         if line is None:
             return None
         row[:] = line
     return result.astype(np.int32)
 
 
-def _line(channel: Outputs, shift: int) -> tuple[int, int] | None:
-    """(multiplier, offset) that give the outputs of all fields."""
-    fields, values, high = channel.fields, channel.values, channel.high
+def any_lines(channels: Sequence[Outputs], limits: tuple[int, int], raised: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lines as ``QMCU_OUTER_LANES`` and ``QMCU_OUTER_BYTES`` have them, int32 [channels, 3]; which channels have one.
+
+    Args:
+        limits: of the outputs, which the kernel applies to what lines give.
+        raised: what lines give is so much more than the outputs.
+    """
+    least, most = (each + raised for each in limits)
+    result, is_found = np.zeros((len(channels), 3), np.int64), np.zeros(len(channels), bool)
+    for index, channel in enumerate(channels):
+        shift = min(_MOST_SHIFT, 14 - math.frexp(channel.scale)[1])  # scale < 2^exponent: multipliers are below 2^30
+        higher = replace(channel, values=channel.values + raised)
+        line = _line(higher, (least, most), shift, 15) if shift > 0 else None
+        if line is not None:
+            result[index], is_found[index] = (*line, shift), True
+    return result.astype(np.int32), is_found
+
+
+def _line(channel: Outputs, limits: tuple[int, int], shift: int, bits: int = 31) -> tuple[int, int] | None:
+    """(multiplier, offset) that give the outputs of all fields.
+
+    Args:
+        limits: of outputs, which the kernel applies to what the line gives.
+        bits: of the magnitude of outputs before they are limited.
+    """
+    fields, values, (least, most) = channel.fields, channel.values, limits
     middle = round(channel.scale * 2.0 ** (16 + shift))
     spread = middle / (2 * max(1, len(fields)))
     for turn in sorted(range(-_SLOPES, _SLOPES + 1), key=abs):
@@ -248,17 +274,18 @@ def _line(channel: Outputs, shift: int) -> tuple[int, int] | None:
         if not 0 <= multiplier < 1 << 31:
             continue
         scaled = (multiplier * fields) >> 16
-        # scaled + offset >= value << shift unless the value is 0, and < (value + 1) << shift unless it is the highest.
+        # scaled + offset >= value << shift unless it is the least, and < (value + 1) << shift unless it is the highest.
         low = (values << shift) - scaled
         up = low + (1 << shift) - 1
-        lowest = int(low[values > 0].max(initial=-(1 << 30)))
-        highest = int(up[values < high].min(initial=(1 << 31) - 1 - int(scaled.max())))
-        offset = (lowest + highest) // 2
+        lowest, highest = int(low[values > least].max(initial=-_FAR)), int(up[values < most].min(initial=_FAR))
+        if lowest == -_FAR or highest == _FAR:  # one limit alone: as close to it as to others
+            offset = highest - (1 << shift - 1) if highest < _FAR else lowest + (1 << shift - 1)
+        else:
+            offset = (lowest + highest) // 2
         moved = scaled + offset
         fits = lowest <= highest and abs(moved).max() < 1 << 31
-        # The halves of a word that are limited together are 16 bits.
-        if fits and (shift < 16 or abs(moved >> shift).max() < 1 << 15):
-            if np.array_equal(np.clip(moved >> shift, 0, high), values):
+        if fits and abs(moved >> shift).max() < 1 << bits:
+            if np.array_equal(np.clip(moved >> shift, least, most), values):
                 return multiplier, offset
     return None
 

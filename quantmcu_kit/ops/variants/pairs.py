@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from quantmcu_kit.ops.convolution import Params as ConvolutionParams
+from quantmcu_kit.ops.variants import lanes, lines
 from quantmcu_kit.ops.weighted import Weights
 
 GROUP = 4  # output channels of a tile
@@ -62,12 +64,40 @@ def nested(weights: np.ndarray, nest: int) -> np.ndarray:
     return words.reshape(-1, each, words.shape[1]).swapaxes(1, 2)
 
 
+def arranged(params: ConvolutionParams, words: np.ndarray, nest: int) -> tuple[tuple[str, np.ndarray | None], ...]:
+    """Fields ``weights`` and ``lanes`` of a layer, by lines where they are exact.
+
+    Args:
+        words: from :func:`nested`.
+    """
+    line = lines_of(params) if nest == 8 else None
+    if line is not None:
+        return ("weights", with_lines(words, line)), ("lanes", None)
+    return ("weights", words), ("lanes", padded(lanes.of_layer(params), GROUP * len(words)))
+
+
+def lines_of(params: ConvolutionParams) -> np.ndarray | None:
+    """int32 [channels, 2]: bias and multiplier of outputs that are lines of the sums times 256, or None."""
+    weights, requant = params.weights, params.requant
+    raw = weights.magnitude * max(abs(params.in_dtype.low), params.in_dtype.high)  # of sums of x·w
+    bias = weights.fold_zero_points(requant.bias, params.in_zero)
+    return lines.of_factor(requant, bias, lanes.accumulator_bounds(weights, requant), raw, 256)
+
+
+def with_lines(words: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """int32 [groups, words + 8]: nested weights of 8 bits, and lines of the channels where they are needed."""
+    line = _grouped(line, GROUP)
+    ends = np.stack([line[:, ::2, 0], line[:, ::2, 1], line[:, 1::2, 1]], axis=2)  # [groups, 2, 3]
+    groups = len(words)
+    return np.concatenate([line[:, 1::2, 0], words.reshape(groups, -1), ends.reshape(groups, -1)], axis=1)
+
+
 def nested_rows(weights: Weights, nest: int) -> np.ndarray:
     """int32, flat: weights [out, in] in the order of ``qmcu_rows_t``."""
     out, taps = weights.values.shape
-    lanes = _in_lanes(weights.values)
-    lanes = np.pad(lanes, ((0, 0), (0, row_words(taps) - lanes.shape[1]), (0, 0)))
-    words = _words(lanes, nest, ROW_GROUP)
+    arranged = _in_lanes(weights.values)
+    arranged = np.pad(arranged, ((0, 0), (0, row_words(taps) - arranged.shape[1]), (0, 0)))
+    words = _words(arranged, nest, ROW_GROUP)
     each = ROW_GROUP * nest // 16
     whole = (out + 1) // ROW_GROUP * each
     groups = words[:whole].reshape(-1, each, words.shape[1]).swapaxes(1, 2)

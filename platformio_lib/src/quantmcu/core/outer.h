@@ -19,11 +19,20 @@
  * LINES: two words, m and b: ((m * field >> 16) + b) >> q, limited to [0, 15]; q is 16 with two pixels, else 12.
  *   This is the requantization with TFLite's two roundings on every field that occurs, which is tried when the
  *   library is built.
- * LANES: a lane of core/requant_lane.h, whose bias2 has -2 * D; limited to [0, 15].
+ * LANES: four words: a lane of core/requant_lane.h, whose bias2 has -2 * D; or, if the last one is 0, m, b and q as above.
+ *   Less than 2^15 either way before it is limited to [0, 15].
  * STEPS: three words: the output is how many of them make the highest bit of field + word one, in all fields of a
  *   channel at once: word = (1 + 2^s + ...) * (2^(s - 1) - the least field with that output). Outputs of 2 bits
- *   only. */
-enum { QMCU_OUTER_NONE, QMCU_OUTER_LINES, QMCU_OUTER_LANES, QMCU_OUTER_STEPS };
+ *   only.
+ * BYTES: outputs are bytes, one for each channel, limited to those of int8, with two or three pixels. As LANES, which
+ *   give 128 more than the output. */
+enum {
+    QMCU_OUTER_NONE,
+    QMCU_OUTER_LINES,
+    QMCU_OUTER_LANES,
+    QMCU_OUTER_STEPS,
+    QMCU_OUTER_BYTES = 6 /* tiles look at the two lowest bits first */
+};
 
 /* Of a tile whose windows have three columns that lie side by side: the second group of pixels is the first one
  * moved by a column, so that four columns of words serve both: the groups are pixels 0, 2, ... and 1, 3, ... of the

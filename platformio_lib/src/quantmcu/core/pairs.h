@@ -33,8 +33,8 @@ typedef struct {
  * This is exact modulo 2^32 where |sum of channel i| < 2^23 (odd i, nest 8), or 2^27, 2^23, 2^19 (i = 1, 2, 3,
  * nest 4): checked when the library is built. */
 typedef struct {
-    const int32_t *weights; /* [groups][words][2 or 1] */
-    const int32_t *lanes;   /* [groups * 4][QMCU_LANE_WORDS], see requant_lane.h */
+    const int32_t *weights; /* [groups][words][2 or 1], or as lines */
+    const int32_t *lanes;   /* [groups * 4][QMCU_LANE_WORDS], see requant_lane.h; NULL: the weights are as lines */
     int32_t words;          /* of a column, > 0 */
     int32_t groups;         /* > 0 */
     int32_t is_rectified;   /* 1: results below the zero-point are clamped to it by the caller or by saturation */
@@ -42,6 +42,13 @@ typedef struct {
 } qmcu_tiles_t;
 
 #define QMCU_SUMS 4
+
+/* Weights as lines, nest 8: what requantization needs is beside them, as it is used. Of channels 2i and 2i + 1 of a
+ * group, i = 0 and 1, this is
+ *   int32_t bias[2 * i + 1], for both i; weights[words][2]; then, for each i, bias[2 * i], multiplier[2 * i] and
+ *   multiplier[2 * i + 1].
+ * An output is ((x * multiplier) >> 32) >> QMCU_TILE_LINE_SHIFT, saturated, for x = 256 * sum + bias, |x| < 2^31. */
+#define QMCU_TILE_LINE_SHIFT 10
 
 /* Products of one column with groups of eight output channels, then with smaller ones: of two channels (nest 8) or of
  * four (nest 4). The sums round once. */

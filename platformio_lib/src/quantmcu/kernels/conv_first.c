@@ -12,6 +12,7 @@
 #define CHANNELS 3
 #define RUN 9
 #define WORDS 14 /* of a column */
+#define PAIRS 4  /* of columns that are held at a time where outputs are lines */
 
 typedef struct {
     const qmcu_conv_first_t *layer;
@@ -64,13 +65,22 @@ static void gather(const work_t *work, const pixel_t *pixel, int8_t *to)
     }
 }
 
+static inline void multiply_tiles(const work_t *work, int8_t *a, int8_t *b)
+{
+    if (work->tiles.lanes == NULL) {
+        qmcu_tiles_line(work->columns, &work->tiles, a, b, 1, 0);
+    } else {
+        qmcu_tiles_s8(work->columns, &work->tiles, a, b);
+    }
+}
+
 static void multiply(const work_t *work, int8_t *a, int8_t *b)
 {
     if (work->is_direct) {
-        qmcu_tiles_s8(work->columns, &work->tiles, a, b);
+        multiply_tiles(work, a, b);
         return;
     }
-    qmcu_tiles_s8(work->columns, &work->tiles, work->out_a, work->out_b);
+    multiply_tiles(work, work->out_a, work->out_b);
     qmcu_store_pixel(work->out_a, &work->limits, a);
     qmcu_store_pixel(work->out_b, &work->limits, b);
 }
@@ -80,7 +90,7 @@ static void compute(const work_t *work, const pixel_t *a, const pixel_t *b)
 {
     gather(work, a, work->window_a);
     gather(work, b, work->window_b);
-    qmcu_widen_nines(work->window_a, work->window_b, RUN, work->columns);
+    qmcu_widen_nines(work->window_a, work->window_b, RUN, work->columns, 1, 0);
     multiply(work, a->out, b->out);
 }
 
@@ -94,6 +104,19 @@ static const int8_t *row_of(const work_t *work, int32_t y)
     return is_inside && lies_together && adjoins ? qmcu_source_row(work->in, y) : NULL;
 }
 
+/* Pairs of windows, by lines, into the map. */
+static void multiply_lines(const work_t *work, const int8_t *window, int32_t step, int32_t pairs, int8_t *out,
+                           int32_t out_step)
+{
+    for (; pairs > 0; pairs -= PAIRS) {
+        const int32_t count = pairs < PAIRS ? pairs : PAIRS;
+        qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns, count, 2 * step);
+        qmcu_tiles_line(work->columns, &work->tiles, out, out + out_step, count, out_step);
+        window += 2 * count * step;
+        out += 2 * count * out_step;
+    }
+}
+
 /* Computes the first pairs of `left` pixels whose windows lie in `row`; returns how many pixels that were. */
 static int32_t compute_inside(const work_t *work, const int8_t *row, const pixel_t *pixel, int32_t left,
                               int32_t out_step)
@@ -105,8 +128,12 @@ static int32_t compute_inside(const work_t *work, const int8_t *row, const pixel
     const int32_t inside = (last - pixel->x) / stride + 1, pixels = (inside < left ? inside : left) & ~1;
     const int8_t *window = row + (pixel->x - work->in->left) * CHANNELS;
     int8_t *out = pixel->out;
+    if (work->is_direct && work->tiles.lanes == NULL) {
+        multiply_lines(work, window, step, pixels >> 1, out, out_step);
+        return pixels;
+    }
     for (int32_t done = 0; done < pixels; done += 2, window += 2 * step, out += 2 * out_step) {
-        qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns);
+        qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns, 1, 0);
         multiply(work, out, out + out_step);
     }
     return pixels;
@@ -124,7 +151,7 @@ void qmcu_conv_first_part(const qmcu_conv_first_t *layer, const qmcu_part_t *par
     work.limits = (qmcu_limits_t){layer->out.c, layer->out.bits, layer->low, layer->high};
     work.is_direct = layer->out.bits == 8 && layer->low == -128 && layer->high == 127 && (layer->out.c & 3) == 0;
     work.columns = (uint32_t *)(void *)scratch;
-    work.window_a = (int8_t *)(work.columns + 2 * WORDS);
+    work.window_a = (int8_t *)(work.columns + 2 * WORDS * (layer->lanes == NULL ? PAIRS : 1));
     work.window_b = work.window_a + ROWS * RUN;
     work.out_a = work.window_b + ROWS * RUN;
     work.out_b = work.out_a + 4 * groups;

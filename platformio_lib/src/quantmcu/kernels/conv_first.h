@@ -17,7 +17,7 @@ typedef struct {
     int8_t low, high;       /* limits of the output, after it was saturated to int8 */
     uint8_t is_rectified;   /* 1: low is the zero-point of the output, or above it */
     const int32_t *weights; /* nested by 8 bits, in groups of 4 output channels, see core/pairs.h */
-    const int32_t *lanes;   /* of the same groups, see core/requant_lane.h */
+    const int32_t *lanes;   /* of the same groups, see core/requant_lane.h; NULL: weights are as lines */
 } qmcu_conv_first_t;
 
 /* in and out are whole maps that do not overlap. scratch is aligned to 4. */

@@ -27,12 +27,13 @@ typedef struct state_s {
     int32_t slots;        /* chunks of a row of the window */
     uint32_t *words;      /* [rows][row_words] */
     uint32_t *sums;       /* of the words of each chunk: [rows][slots][2] */
-    int32_t *totals;      /* of fields over pieces: [pixels of the tile][4 * groups] */
+    int32_t *totals;      /* of fields over pieces: [4 * groups][pixels of the tile] */
     int8_t *padding;      /* a pixel of zero-points */
     int8_t *room;         /* for the tile's outputs, where they do not lie behind one another */
     int8_t *out[MOST_PIXELS];
     int32_t count;       /* pixels of the tile that are wanted */
     int32_t dense_bytes; /* between the first and the last pixel of a tile that is written where it belongs */
+    int32_t are_bytes;   /* what lies in `room` are bytes */
     int32_t room_bytes;  /* from one pixel to the next in `room` */
 } state_t;
 
@@ -100,16 +101,31 @@ static void prepare_row(const state_t *s, int32_t y, const int32_t *x, int is_ru
     }
 }
 
+/* Bytes in `room` become the outputs of the tile's pixels. */
+static void store(const state_t *s)
+{
+    const qmcu_conv_outer_t *layer = s->layer;
+    const qmcu_limits_t limits = {layer->out.c, layer->out.bits, layer->requant.low, layer->requant.high};
+    for (int32_t p = 0; p < s->count; ++p) {
+        qmcu_store_limited(s->room + p * s->room_bytes, &limits, s->out[p]);
+    }
+}
+
+/* Outputs of the sums of all pieces, in portable C. */
 static void requantize(const state_t *s)
 {
     const qmcu_conv_outer_t *layer = s->layer;
+    const int32_t size = 2 * s->how.pixels;
+    int32_t sums[QMCU_CHANNEL_BLOCK];
     int8_t values[QMCU_CHANNEL_BLOCK];
     for (int32_t p = 0; p < s->count; ++p) {
-        const int32_t *totals = s->totals + p * 4 * s->tile.groups;
         for (int32_t first = 0; first < layer->out.c; first += QMCU_CHANNEL_BLOCK) {
             const int32_t left = layer->out.c - first, count = left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK;
+            for (int32_t c = 0; c < count; ++c) {
+                sums[c] = s->totals[(first + c) * size + p];
+            }
             int8_t *y = qmcu_room(s->out[p], layer->out.bits, first, values);
-            qmcu_requant_s8(totals + first, &layer->requant, first, count, y);
+            qmcu_requant_s8(sums, &layer->requant, first, count, y);
             qmcu_store(y, count, s->out[p], layer->out.bits, first);
         }
     }
@@ -150,14 +166,19 @@ static void run_pieces(state_t *s, const uint32_t *words, const uint32_t *sums)
         }
         s->tile.entry = (3 - s->tile.units % 3) % 3;
         multiply(s, &s->tile, s->how.pixels, sum);
-        qmcu_outer_add_fields(s->tile.fields, s->how.pixels, s->tile.groups, is_first, s->totals);
+        qmcu_outer_sums(s->tile.fields, s->how.pixels, s->tile.groups, is_first, s->totals);
         s->tile.words += UNIT_WORDS * s->tile.units;
         s->tile.weights += s->tile.groups * s->tile.units * layer->weight_bits;
     }
-    requantize(s);
+    if (layer->constants == NULL) {
+        requantize(s);
+        return;
+    }
+    qmcu_outer_bytes(s->totals, layer->constants, 4 * s->tile.groups, s->how.pixels, s->room, s->room_bytes);
+    store(s);
 }
 
-/* In one piece, and without C for the outputs. */
+/* In one piece, and without C for the outputs, but where they must be brought from `room` to their places. */
 static void run_window(state_t *s, const uint32_t *words, const uint32_t *sums)
 {
     const qmcu_conv_outer_t *layer = s->layer;
@@ -174,11 +195,16 @@ static void run_window(state_t *s, const uint32_t *words, const uint32_t *sums)
     s->tile.pixel_bytes = layer->is_window ? 2 * bytes : bytes;
     s->tile.group_bytes = layer->is_window ? bytes : s->how.pixels * bytes;
     multiply(s, &s->tile, s->how.pixels, sum);
-    if (!is_dense) {
-        const int32_t size = qmcu_run_bytes(layer->out.c, layer->out.bits);
-        for (int32_t p = 0; p < s->count; ++p) {
-            memcpy(s->out[p], s->room + p * s->room_bytes, (size_t)size);
-        }
+    if (is_dense) {
+        return;
+    }
+    if (s->are_bytes) {
+        store(s);
+        return;
+    }
+    const int32_t size = qmcu_run_bytes(layer->out.c, layer->out.bits);
+    for (int32_t p = 0; p < s->count; ++p) {
+        memcpy(s->out[p], s->room + p * s->room_bytes, (size_t)size);
     }
 }
 
@@ -362,6 +388,7 @@ void qmcu_conv_outer_part(const qmcu_conv_outer_t *layer, const qmcu_part_t *par
 {
     state_t s;
     s.run_tile = layer->finish == QMCU_OUTER_NONE ? run_pieces : run_window;
+    s.are_bytes = layer->finish == QMCU_OUTER_BYTES || layer->finish == QMCU_OUTER_NONE;
     s.layer = layer;
     s.part = part;
     s.how = qmcu_outer_pixels(layer->in.c, layer->in.bits, layer->pixels);
@@ -377,8 +404,10 @@ void qmcu_conv_outer_part(const qmcu_conv_outer_t *layer, const qmcu_part_t *par
     s.tile.groups = (layer->out.c + 3) >> 2;
     s.tile.constants = layer->constants;
     s.tile.finish = layer->finish;
-    s.dense_bytes = layer->out.c % 4 == 0 ? (2 * layer->pixels - 1) * part->out.pixel_bytes : -1;
-    s.room_bytes = s.tile.groups * layer->out.bits >> 1;
+    const int is_all = layer->out.bits == 8 && layer->requant.low == -128 && layer->requant.high == 127;
+    const int is_direct = layer->out.c % 4 == 0 && (is_all || !s.are_bytes);
+    s.dense_bytes = is_direct ? (2 * layer->pixels - 1) * part->out.pixel_bytes : -1;
+    s.room_bytes = s.are_bytes ? 4 * s.tile.groups : s.tile.groups * layer->out.bits >> 1;
     lay_out(&s, scratch);
     if (is_pointwise(layer)) {
         run_pixels(&s);

@@ -25,8 +25,10 @@ typedef struct {
     int32_t start;            /* D of each piece */
     int32_t chunk, chunks;    /* the last ones of a pixel and of a window may be less */
     const int32_t *weights;   /* by piece, as in qmcu_outer_tile_t */
-    const int32_t *constants; /* as in qmcu_outer_tile_t; NULL with QMCU_OUTER_NONE */
-    qmcu_requant_t requant;   /* for QMCU_OUTER_NONE; bias holds the correction for in_zero, and -D of every piece */
+    const int32_t *constants; /* as in qmcu_outer_tile_t; with QMCU_OUTER_NONE lanes whose bias2 has -2 * D of every
+                                 piece, or NULL */
+    qmcu_requant_t requant;   /* without constants: bias holds the correction for in_zero, and -D of every piece; else
+                                 the limits, which matter to QMCU_OUTER_NONE and QMCU_OUTER_BYTES */
 } qmcu_conv_outer_t;
 
 /* in and out are whole maps that do not overlap; scratch is aligned to 4 bytes. */

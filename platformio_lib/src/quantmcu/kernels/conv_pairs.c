@@ -60,6 +60,8 @@ static inline void multiply_tiles(const work_t *work, const uint32_t *columns, i
 {
     if (work->nest == 4) {
         qmcu_tiles_s4(columns, &work->tiles, a, b);
+    } else if (work->tiles.lanes == NULL) {
+        qmcu_tiles_line(columns, &work->tiles, a, b, 1, 0);
     } else {
         qmcu_tiles_s8(columns, &work->tiles, a, b);
     }
@@ -101,13 +103,27 @@ static void multiply_pixels(work_t *work, const int8_t *a, const int8_t *b, int8
     multiply_windows(work, a, b, channels, out_a, out_b);
 }
 
+/* The whole pairs of `pixels` pixels beside one another, by lines, into the map; returns how many pixels that were. */
+static int32_t multiply_lines(const work_t *work, const int8_t *in, int32_t step, int32_t pixels, int8_t *out,
+                              int32_t out_step)
+{
+    const int32_t channels = work->layer->in.c, most = work->layer->moves, skip = 2 * step - channels;
+    qmcu_runs_t runs = {channels, most, skip, skip, 0, 0};
+    for (int32_t left = pixels >> 1; left > 0; left -= most, in += 2 * most * step, out += 2 * most * out_step) {
+        runs.rows = left < most ? left : most;
+        qmcu_widen_pair(in, in + step, &runs, work->columns);
+        qmcu_tiles_line(work->columns, &work->tiles, out, out + out_step, runs.rows, out_step);
+    }
+    return pixels & ~1;
+}
+
 /* All pixels one after another, two at a time. */
 static void compute_pixels(work_t *work, const qmcu_part_t *part)
 {
     const qmcu_size_t stride = work->layer->stride;
     const int32_t step = stride.w * part->in.pixel_bytes, out_step = part->out.pixel_bytes;
     const qmcu_runs_t run = {work->layer->in.c, 1, 0, 0, 0, 0};
-    const int is_plain = work->is_direct && work->in_bits == 8;
+    const int is_line = work->is_direct && work->in_bits == 8 && work->tiles.lanes == NULL;
     uint32_t *columns = work->columns, *sums = work->sums;
     const int8_t *waiting = NULL;
     int8_t *waiting_out = NULL;
@@ -120,10 +136,8 @@ static void compute_pixels(work_t *work, const qmcu_part_t *part)
             waiting = NULL;
             in += step, out += out_step, --left;
         }
-        for (; left >= 2 && is_plain; left -= 2, in += 2 * step, out += 2 * out_step) {
-            widen(work, in, in + step, &run, columns, sums);
-            multiply_tiles(work, columns, out, out + out_step);
-        }
+        const int32_t done = is_line ? multiply_lines(work, in, step, left, out, out_step) : 0;
+        left -= done, in += done * step, out += done * out_step;
         for (; left >= 2 && work->in_bits == 8; left -= 2, in += 2 * step, out += 2 * out_step) {
             widen(work, in, in + step, &run, columns, sums);
             multiply(work, columns, out, out + out_step);
@@ -344,7 +358,7 @@ static void lay_out(work_t *work, int8_t *scratch)
         work->row = (int8_t *)(work->pixel_sums + (layer->nest == 4 ? 2 * (held / channels) : 0));
         work->out_a = work->row + count * channels;
     } else {
-        work->window_a = (int8_t *)(work->columns + 2 * words);
+        work->window_a = (int8_t *)(work->columns + 2 * words * (layer->strip > 0 ? 1 : layer->moves));
         work->window_b = work->window_a + values;
         work->row = work->window_b + values;
         work->buffer = work->row + count * channels;

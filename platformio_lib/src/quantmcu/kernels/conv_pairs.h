@@ -17,10 +17,11 @@ typedef struct {
     int8_t low, high;       /* limits of the output, after it was saturated to int8 */
     uint8_t nest;           /* bits of a nested weight, 8 or 4 */
     uint8_t is_rectified;   /* 1: low is the zero-point of the output, or above it */
-    uint8_t moves;          /* how often the rows of a strip move on in its buffer, before they begin anew */
+    uint8_t moves;          /* how often the rows of a strip move on in its buffer, before they begin anew;
+                               without strips: pairs of pixels whose columns are held at a time, > 0 */
     int32_t strip;          /* pairs of pixels beside one another whose windows are held at a time; 0: a pixel each */
     const int32_t *weights; /* in groups of 4 output channels, see core/pairs.h; a window by its columns */
-    const int32_t *lanes;   /* of the same groups, see core/requant_lane.h */
+    const int32_t *lanes;   /* of the same groups, see core/requant_lane.h; NULL: weights are as lines */
 } qmcu_conv_pairs_t;
 
 /* in and out are whole maps that do not overlap. scratch is aligned to 4. */

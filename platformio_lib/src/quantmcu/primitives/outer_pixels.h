@@ -111,24 +111,4 @@ static inline uint64_t qmcu_outer_start(uint64_t start, int32_t pixels, uint32_t
     return both + (both << (pixels == 3 ? 30 : 28));
 }
 
-/* totals[pixel of a tile][4 * groups]: the fields of one piece, or what they add to those of the pieces before. An
- * accumulator is two channels of so many fields each. */
-static inline void qmcu_outer_add_fields(const uint32_t *fields, int32_t pixels, int32_t groups, int is_first,
-                                         int32_t *totals)
-{
-    const int32_t step = qmcu_outer_step(pixels), bits = pixels * step, row = 4 * groups;
-    const uint32_t mask = (1u << step) - 1u;
-    const int32_t kept = is_first ? 0 : -1; /* bits of the totals */
-    for (int32_t i = 0; i < row; i += 2) {
-        for (int32_t g = 0; g < 2; ++g, fields += 2) {
-            uint32_t even = fields[0], odd = fields[1] << (32 - bits) | fields[0] >> bits;
-            int32_t *total = totals + g * pixels * row + i;
-            for (int32_t p = 0; p < pixels; ++p, total += row, even >>= step, odd >>= step) {
-                total[0] = (total[0] & kept) + (int32_t)(even & mask);
-                total[1] = (total[1] & kept) + (int32_t)(odd & mask);
-            }
-        }
-    }
-}
-
 #endif

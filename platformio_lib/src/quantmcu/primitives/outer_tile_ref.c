@@ -45,9 +45,10 @@ static int32_t value_of(int32_t kind, const form_t *form, const int32_t *constan
     if (kind == QMCU_OUTER_LINES) {
         return ((int32_t)(((int64_t)constants[0] * field) >> 16) + constants[1]) >> (form->pixels == 2 ? 16 : 12);
     }
-    if (kind == QMCU_OUTER_LANES) {
+    if (kind != QMCU_OUTER_STEPS) {
         const qmcu_lane_t lane = qmcu_lane_at(constants, 0);
-        return qmcu_lane_twice(&lane, field);
+        const int32_t line = (int32_t)(((int64_t)constants[0] * field) >> 16) + constants[1];
+        return lane.shift == 0 ? line >> constants[2] : qmcu_lane_twice(&lane, field);
     }
     int32_t steps = 0;
     for (int32_t i = 0; i < 3; ++i) {
@@ -59,7 +60,8 @@ static int32_t value_of(int32_t kind, const form_t *form, const int32_t *constan
 static void finish(const qmcu_outer_tile_t *tile, const form_t *form, const int32_t *constants, int32_t size,
                    uint64_t sums[2][2], int8_t *out)
 {
-    const int32_t bits = tile->finish == QMCU_OUTER_STEPS ? 2 : 4, highest = (1 << bits) - 1;
+    const int are_bytes = tile->finish == QMCU_OUTER_BYTES;
+    const int32_t bits = are_bytes ? 8 : tile->finish == QMCU_OUTER_STEPS ? 2 : 4, highest = (1 << bits) - 1;
     for (int32_t p = 0; p < 2 * form->pixels; ++p) {
         int8_t *pixel = out + p / form->pixels * tile->group_bytes + p % form->pixels * tile->pixel_bytes;
         uint32_t values = 0;
@@ -70,9 +72,9 @@ static void finish(const qmcu_outer_tile_t *tile, const form_t *form, const int3
             y = y < 0 ? 0 : y > highest ? highest : y;
             values |= (uint32_t)y << (bits * c);
         }
-        pixel[0] = (int8_t)(uint8_t)values;
-        if (bits == 4) {
-            pixel[1] = (int8_t)(uint8_t)(values >> 8);
+        values ^= are_bytes ? 0x80808080u : 0;
+        for (int32_t i = 0; i < bits / 2; ++i, values >>= 8) {
+            pixel[i] = (int8_t)(uint8_t)values;
         }
     }
 }
@@ -81,14 +83,14 @@ static void run(const qmcu_outer_tile_t *tile, const form_t *form)
 {
     const int32_t columns = tile->entry == QMCU_OUTER_WINDOW ? 3 : 1;
     const int32_t step = tile->units * columns * QMCU_OUTER_UNIT * form->bits / 8;
-    const int32_t size = tile->finish == QMCU_OUTER_LINES ? 2 : tile->finish == QMCU_OUTER_LANES ? 4 : 3;
+    const int32_t size = tile->finish == QMCU_OUTER_LINES ? 2 : tile->finish == QMCU_OUTER_STEPS ? 3 : 4;
+    const int32_t bytes = tile->finish == QMCU_OUTER_STEPS ? 1 : tile->finish == QMCU_OUTER_BYTES ? 4 : 2;
     const int32_t *weights = tile->weights;
     for (int32_t group = 0; group < tile->groups; ++group, weights += step) {
         uint64_t sums[2][2];
         multiply(tile, form, weights, sums);
         if (tile->finish != QMCU_OUTER_NONE) {
-            int8_t *out = tile->out + group * (tile->finish == QMCU_OUTER_STEPS ? 1 : 2);
-            finish(tile, form, tile->constants + 4 * size * group, size, sums, out);
+            finish(tile, form, tile->constants + 4 * size * group, size, sums, tile->out + group * bytes);
             continue;
         }
         for (int32_t i = 0; i < 4; ++i) {

@@ -2,6 +2,7 @@
 #ifndef QMCU_PRIMITIVES_H
 #define QMCU_PRIMITIVES_H
 
+#include "../core/field_rows.h"
 #include "../core/outer.h"
 #include "../core/pairs.h"
 #include "../core/planes.h"
@@ -60,10 +61,14 @@ extern "C" {
 #define qmcu_widen_pair_summed QMCU_BOUND(widen_pair_summed)
 #define qmcu_tiles_s8 QMCU_BOUND(tiles_s8)
 #define qmcu_tiles_s4 QMCU_BOUND(tiles_s4)
+#define qmcu_tiles_line QMCU_BOUND(tiles_line)
 #define qmcu_widen_row QMCU_BOUND(widen_row)
 #define qmcu_widen_row_summed QMCU_BOUND(widen_row_summed)
 #define qmcu_rows_s8 QMCU_BOUND(rows_s8)
 #define qmcu_rows_s4 QMCU_BOUND(rows_s4)
+#define qmcu_field_words_u4 QMCU_BOUND(field_words_u4)
+#define qmcu_field_words_u2 QMCU_BOUND(field_words_u2)
+#define qmcu_field_rows_i4 QMCU_BOUND(field_rows_i4)
 #define qmcu_store_limited QMCU_BOUND(store_limited)
 #define qmcu_widen_nines QMCU_BOUND(widen_nines)
 #define qmcu_outer_words_u4x2 QMCU_BOUND(outer_words_u4x2)
@@ -71,6 +76,8 @@ extern "C" {
 #define qmcu_outer_words_u2x2 QMCU_BOUND(outer_words_u2x2)
 #define qmcu_outer_words_u2x3 QMCU_BOUND(outer_words_u2x3)
 #define qmcu_outer_words_u2x4 QMCU_BOUND(outer_words_u2x4)
+#define qmcu_outer_sums QMCU_BOUND(outer_sums)
+#define qmcu_outer_bytes QMCU_BOUND(outer_bytes)
 #define qmcu_outer_tile_i4 QMCU_BOUND(outer_tile_i4)
 #define qmcu_outer_tile_i2 QMCU_BOUND(outer_tile_i2)
 #define qmcu_outer_tile_i2x4 QMCU_BOUND(outer_tile_i2x4)

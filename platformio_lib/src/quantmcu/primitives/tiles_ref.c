@@ -44,3 +44,40 @@ void qmcu_tiles_s4__ref(const uint32_t *columns, const qmcu_tiles_t *tiles, int8
         finish(tiles, channel, of_b, b);
     }
 }
+
+static void finish_line(int32_t bias, int32_t multiplier, int32_t sum, int8_t *out)
+{
+    const int32_t x = (int32_t)((uint32_t)bias + 256u * (uint32_t)sum);
+    *out = qmcu_saturated((int32_t)(((int64_t)x * multiplier) >> 32) >> QMCU_TILE_LINE_SHIFT);
+}
+
+static void pair_of_lines(const uint32_t *columns, const qmcu_tiles_t *tiles, int8_t *a, int8_t *b)
+{
+    const int32_t *weights = tiles->weights;
+    for (int32_t channel = 0; channel < 4 * tiles->groups; channel += 4) {
+        const int32_t *odd = weights, *line = weights + 2 + 2 * tiles->words;
+        int32_t of_a[4] = {0, 0, 0, 0}, of_b[4] = {0, 0, 0, 0};
+        const uint32_t *x = columns;
+        for (weights += 2; weights < line; x += 2, weights += 2) {
+            qmcu_add_nested_s8(weights[0], x[0], of_a);
+            qmcu_add_nested_s8(weights[1], x[0], of_a + 2);
+            qmcu_add_nested_s8(weights[0], x[1], of_b);
+            qmcu_add_nested_s8(weights[1], x[1], of_b + 2);
+        }
+        for (int32_t c = 0; c < 4; c += 2, line += 3, ++odd) {
+            finish_line(line[0], line[1], of_a[c], a + channel + c);
+            finish_line(*odd, line[2], of_a[c + 1], a + channel + c + 1);
+            finish_line(line[0], line[1], of_b[c], b + channel + c);
+            finish_line(*odd, line[2], of_b[c + 1], b + channel + c + 1);
+        }
+        weights = line;
+    }
+}
+
+void qmcu_tiles_line__ref(const uint32_t *columns, const qmcu_tiles_t *tiles, int8_t *a, int8_t *b, int32_t pairs,
+                          int32_t out_step)
+{
+    for (int32_t done = 0; done < pairs; ++done, columns += 2 * tiles->words) {
+        pair_of_lines(columns, tiles, a + 2 * done * out_step, b + 2 * done * out_step);
+    }
+}

@@ -15,8 +15,11 @@ static void widen(const int8_t *x, int32_t pitch, uint32_t *column)
     column[2] = qmcu_lanes_of(x[2 * pitch + 8], 0);
 }
 
-void qmcu_widen_nines__ref(const int8_t *a, const int8_t *b, int32_t pitch, uint32_t *columns)
+void qmcu_widen_nines__ref(const int8_t *a, const int8_t *b, int32_t pitch, uint32_t *columns, int32_t pairs,
+                           int32_t step)
 {
-    widen(a, pitch, columns);
-    widen(b, pitch, columns + 1);
+    for (int32_t done = 0; done < pairs; ++done, columns += 28) {
+        widen(a + done * step, pitch, columns);
+        widen(b + done * step, pitch, columns + 1);
+    }
 }

@@ -9,10 +9,14 @@
 #define QMCU_NATIVE_widen_pair_summed 1
 #define QMCU_NATIVE_tiles_s8 1
 #define QMCU_NATIVE_tiles_s4 1
+#define QMCU_NATIVE_tiles_line 1
 #define QMCU_NATIVE_widen_row 1
 #define QMCU_NATIVE_widen_row_summed 1
 #define QMCU_NATIVE_rows_s8 1
 #define QMCU_NATIVE_rows_s4 1
+#define QMCU_NATIVE_field_words_u4 1
+#define QMCU_NATIVE_field_words_u2 1
+#define QMCU_NATIVE_field_rows_i4 1
 #define QMCU_NATIVE_store_limited 1
 #define QMCU_NATIVE_widen_nines 1
 #define QMCU_NATIVE_pair_rows 1
@@ -27,6 +31,8 @@
 #define QMCU_NATIVE_outer_words_u2x2 1
 #define QMCU_NATIVE_outer_words_u2x3 1
 #define QMCU_NATIVE_outer_words_u2x4 1
+#define QMCU_NATIVE_outer_sums 1
+#define QMCU_NATIVE_outer_bytes 1
 #define QMCU_NATIVE_outer_tile_i4 1
 #define QMCU_NATIVE_outer_tile_i2 1
 #define QMCU_NATIVE_outer_tile_i2x4 1

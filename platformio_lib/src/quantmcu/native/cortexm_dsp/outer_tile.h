@@ -4,7 +4,7 @@
  * 2 and 3. r0 points to the words, lr is the mask, r12 a word of weights, r1 a pair, r2 and r3 words of pixels.
  *
  * The stack: words at 0, their end 4, weights 8, groups 12, start 16 to 31, constants 32, out 36, pixel_bytes 40,
- * group_bytes 44, fields 48, entry 52, bytes of weights that the entry leaves out 56, finish 60, room from 64 to 79.
+ * group_bytes 44, fields 48, entry 52, bytes of weights that the entry leaves out 56, finish 60, room from 64 to 83.
  *
  * Three units are a block, at labels 20, 21 and 22; it is entered such that the last block ends with the words. A unit
  * of a window is a block at label 30. Both go on at label 40. */
@@ -25,7 +25,7 @@
 /* Weights are read ahead of a pointer to the word before them. */
 #define OUTER_ENTER(bytes_of_unit) \
     "push {r4-r11, lr}\n" \
-    "sub sp, sp, #36\n" \
+    "sub sp, sp, #44\n" \
     "mov lr, r0\n" \
     "ldm lr!, {r1-r12}\n" \
     "sub.w r3, r3, #4\n" \
@@ -106,8 +106,8 @@
     "cmp r0, r1\n" \
     "bne.w " #block "b\n"
 
-/* The accumulators are complete: r0 are the constants. How to finish is in the flags: equal with NONE and LANES,
- * carry set with LANES and STEPS. */
+/* The accumulators are complete: r0 are the constants. How to finish is in the flags: equal with all but LINES and STEPS,
+ * carry clear with NONE and LINES. */
 #define OUTER_FINISH \
     "ldr r0, [sp, #32]\n" \
     "ldr r1, [sp, #60]\n" \
@@ -155,7 +155,7 @@
     "str r2, [sp, #12]\n"
 
 #define OUTER_LEAVE \
-    "add sp, sp, #84\n" \
+    "add sp, sp, #92\n" \
     "pop {r4-r11, pc}\n"
 
 #endif

@@ -64,14 +64,40 @@
     "ubfx r9, " #b ", #" #place ", #10\n" \
     OUTER_REQUANT(r8) OUTER_REQUANT(r9) \
     "pkhbt r8, r8, r9, lsl #16\n"
-#define LANE_FIRST(a, b, place, to) LANE(a, b, place) "usat16 " #to ", #4, r8\n"
-#define LANE_JOINED(a, b, place, to, shift) \
-    LANE(a, b, place) \
-    "usat16 r8, #4, r8\n" \
-    "orr.w " #to ", " #to ", r8, lsl #" #shift "\n"
-#define LOAD_LANE OUTER_LOAD_CONSTANTS "ldm r0!, {r1-r3, r12}\n" OUTER_KEEP_CONSTANTS
-#define LANE_CHANNEL(a, b, shift) \
-    LOAD_LANE LANE_JOINED(a, b, 0, r10, shift) LANE_JOINED(a, b, 10, r11, shift) LANE_JOINED(a, b, 20, lr, shift)
+#define LIMITED(to, bits) "usat16 " #to ", #" #bits ", r8\n"
+#define JOINED(to, bits, shift) LIMITED(r8, bits) "orr.w " #to ", " #to ", r8, lsl #" #shift "\n"
+
+/* By a line of any q. */
+#define ANY_LINE(a, b, place) \
+    "ubfx r8, " #a ", #" #place ", #10\n" \
+    "ubfx r9, " #b ", #" #place ", #10\n" \
+    "smlawb r8, r1, r8, r2\n" \
+    "smlawb r9, r1, r9, r2\n" \
+    "asr.w r8, r8, r3\n" \
+    "asr.w r9, r9, r3\n" \
+    "pkhbt r8, r8, r9, lsl #16\n"
+
+/* All pixels of a channel: of the first one, and of others beside it. */
+#define CHANNEL_BEGIN \
+    OUTER_LOAD_CONSTANTS "ldm r0!, {r1-r3, r12}\n" OUTER_KEEP_CONSTANTS \
+    "cmp.w r12, #0\n" \
+    "beq.w 51f\n"
+#define CHANNEL_FIRST(a, b, bits) \
+    CHANNEL_BEGIN \
+    LANE(a, b, 0) LIMITED(r10, bits) LANE(a, b, 10) LIMITED(r11, bits) LANE(a, b, 20) LIMITED(lr, bits) \
+    "b.w 52f\n" \
+    "51:\n" \
+    ANY_LINE(a, b, 0) LIMITED(r10, bits) ANY_LINE(a, b, 10) LIMITED(r11, bits) ANY_LINE(a, b, 20) LIMITED(lr, bits) \
+    "52:\n"
+#define CHANNEL_JOINED(a, b, bits, shift) \
+    CHANNEL_BEGIN \
+    LANE(a, b, 0) JOINED(r10, bits, shift) LANE(a, b, 10) JOINED(r11, bits, shift) \
+    LANE(a, b, 20) JOINED(lr, bits, shift) \
+    "b.w 52f\n" \
+    "51:\n" \
+    ANY_LINE(a, b, 0) JOINED(r10, bits, shift) ANY_LINE(a, b, 10) JOINED(r11, bits, shift) \
+    ANY_LINE(a, b, 20) JOINED(lr, bits, shift) \
+    "52:\n"
 
 __attribute__((naked)) void qmcu_outer_tile_i2__dsp(const qmcu_outer_tile_t *tile)
 {
@@ -170,19 +196,61 @@ __attribute__((naked)) void qmcu_outer_tile_i2__dsp(const qmcu_outer_tile_t *til
         "str.w r9, [sp, #68]\n"
         "str.w r10, [sp, #72]\n"
         "str.w r11, [sp, #76]\n"
-        LOAD_LANE
-        LANE_FIRST(r4, r6, 0, r10) LANE_FIRST(r4, r6, 10, r11) LANE_FIRST(r4, r6, 20, lr)
-        LANE_CHANNEL(r5, r7, 4)
+        "ldr r1, [sp, #60]\n"
+        "cmp r1, #2\n"
+        "bne.w 10f\n"
+        CHANNEL_FIRST(r4, r6, 4)
+        CHANNEL_JOINED(r5, r7, 4, 4)
         "ldr r4, [sp, #64]\n"
         "ldr r5, [sp, #68]\n"
         "ldr r6, [sp, #72]\n"
         "ldr r7, [sp, #76]\n"
-        LANE_CHANNEL(r4, r6, 8)
-        LANE_CHANNEL(r5, r7, 12)
+        CHANNEL_JOINED(r4, r6, 4, 8)
+        CHANNEL_JOINED(r5, r7, 4, 12)
         "mov r3, r11\n"
         "mov r4, lr\n"
         "mov lr, r10\n"
         "b.w 6b\n"
+        "10:\n"
+        "mov.w r2, #2\n"
+        "11:\n" /* two channels, then the other two */
+        "str r2, [sp, #80]\n"
+        CHANNEL_FIRST(r4, r6, 8)
+        CHANNEL_JOINED(r5, r7, 8, 8)
+        "ldr r0, [sp, #36]\n"
+        "ldr r1, [sp, #40]\n"
+        "ldr r2, [sp, #44]\n"
+        "eor.w r10, r10, #0x80808080\n"
+        "eor.w r11, r11, #0x80808080\n"
+        "eor.w lr, lr, #0x80808080\n"
+        "add.w r3, r0, r1\n"
+        "strh.w r10, [r0]\n"
+        "add.w r4, r3, r1\n"
+        "strh.w r11, [r3]\n"
+        "add.w r2, r2, r0\n"
+        "strh.w lr, [r4]\n"
+        "lsr.w r10, r10, #16\n"
+        "add.w r3, r2, r1\n"
+        "strh.w r10, [r2]\n"
+        "lsr.w r11, r11, #16\n"
+        "add.w r4, r3, r1\n"
+        "strh.w r11, [r3]\n"
+        "lsr.w lr, lr, #16\n"
+        "add.w r0, r0, #2\n"
+        "strh.w lr, [r4]\n"
+        OUTER_KEEP_OUT
+        "ldr r2, [sp, #80]\n"
+        "ldr r4, [sp, #64]\n"
+        "ldr r5, [sp, #68]\n"
+        "ldr r6, [sp, #72]\n"
+        "ldr r7, [sp, #76]\n"
+        "subs r2, r2, #1\n"
+        "bne.w 11b\n"
+        "ldr r3, [sp, #12]\n"
+        "subs r3, r3, #1\n"
+        "str r3, [sp, #12]\n"
+        "bne.w 1b\n"
+        OUTER_LEAVE
         "9:\n"
         OUTER_STORE_FIELDS
         "bne.w 1b\n"

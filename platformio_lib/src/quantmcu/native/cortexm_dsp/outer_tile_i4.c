@@ -49,11 +49,32 @@
     "ubfx lr, " #a ", #14, #14\n" \
     "ubfx " #a ", " #a ", #0, #14\n" \
     OUTER_REQUANT(lr) OUTER_REQUANT(a) \
-    "pkhbt " #a ", " #a ", lr, lsl #16\n" \
-    "usat16 " #a ", #4, " #a "\n"
+    "pkhbt " #a ", " #a ", lr, lsl #16\n"
+
+/* By a line of any q. */
+#define ANY_LINE(a) \
+    "ubfx lr, " #a ", #14, #14\n" \
+    "ubfx " #a ", " #a ", #0, #14\n" \
+    "smlawb lr, r1, lr, r2\n" \
+    "smlawb " #a ", r1, " #a ", r2\n" \
+    "asr.w lr, lr, r3\n" \
+    "asr.w " #a ", " #a ", r3\n" \
+    "pkhbt " #a ", " #a ", lr, lsl #16\n"
 #define CHANNEL(a, b) \
     OUTER_LOAD_CONSTANTS "ldm r0!, {r1-r3, r12}\n" OUTER_KEEP_CONSTANTS \
-    LANE(a) LANE(b)
+    "cmp.w r12, #0\n" \
+    "beq.w 51f\n" \
+    LANE(a) LANE(b) \
+    "b.w 52f\n" \
+    "51:\n" \
+    ANY_LINE(a) ANY_LINE(b) \
+    "52:\n"
+
+/* Limits outputs of two channels, and joins them. */
+#define JOIN(a, b, bits) \
+    "usat16 " #a ", #" #bits ", " #a "\n" \
+    "usat16 " #b ", #" #bits ", " #b "\n" \
+    "orr.w " #a ", " #a ", " #b ", lsl #" #bits "\n"
 
 __attribute__((naked)) void qmcu_outer_tile_i4__dsp(const qmcu_outer_tile_t *tile)
 {
@@ -96,11 +117,33 @@ __attribute__((naked)) void qmcu_outer_tile_i4__dsp(const qmcu_outer_tile_t *til
         "bcc.w 8f\n"
         ALIGN(r4, r5) ALIGN(r6, r7) ALIGN(r8, r9) ALIGN(r10, r11)
         CHANNEL(r4, r6) CHANNEL(r5, r7) CHANNEL(r8, r10) CHANNEL(r9, r11)
-        "orr.w r4, r4, r5, lsl #4\n"
-        "orr.w r6, r6, r7, lsl #4\n"
-        "orr.w r8, r8, r9, lsl #4\n"
-        "orr.w r10, r10, r11, lsl #4\n"
-        "b 6b\n"
+        "ldr r1, [sp, #60]\n"
+        "cmp r1, #2\n"
+        "bne.w 9f\n"
+        JOIN(r4, r5, 4) JOIN(r6, r7, 4) JOIN(r8, r9, 4) JOIN(r10, r11, 4)
+        "b.w 6b\n"
+        "9:\n"
+        JOIN(r4, r5, 8) JOIN(r6, r7, 8) JOIN(r8, r9, 8) JOIN(r10, r11, 8)
+        OUTER_LOAD_OUT
+        "pkhtb r5, r8, r4, asr #16\n"
+        "pkhbt r4, r4, r8, lsl #16\n"
+        "pkhtb r7, r10, r6, asr #16\n"
+        "pkhbt r6, r6, r10, lsl #16\n"
+        "eor.w r4, r4, #0x80808080\n"
+        "eor.w r5, r5, #0x80808080\n"
+        "eor.w r6, r6, #0x80808080\n"
+        "eor.w r7, r7, #0x80808080\n"
+        "add.w r3, r0, r1\n"
+        "add.w r12, r0, r2\n"
+        "add.w r1, r1, r12\n"
+        "str r4, [r0]\n"
+        "str r5, [r3]\n"
+        "str.w r6, [r12]\n"
+        "str r7, [r1]\n"
+        "add.w r0, r0, #4\n"
+        OUTER_KEEP_OUT
+        "bne.w 1b\n"
+        OUTER_LEAVE
         "8:\n"
         OUTER_STORE_FIELDS
         "bne.w 1b\n"

@@ -103,6 +103,19 @@ __attribute__((naked)) void qmcu_widen_pair__dsp(const int8_t *a, const int8_t *
     __asm__ volatile(
         "push {r4-r11, lr}\n"
         "ldr lr, [r2, #4]\n"
+        "ldr r12, [r2]\n"
+        "ldr r4, [r2, #16]\n"
+        "sub.w r12, r12, #8\n"
+        "orrs r4, r4, r12\n"
+        "bne.w 1f\n"
+        "ldr r12, [r2, #8]\n" /* runs of eight values whose columns follow one another */
+        "ldr r2, [r2, #12]\n"
+        "0:\n" QMCU_EIGHT
+        "subs lr, lr, #1\n"
+        "add r0, r0, r12\n"
+        "add r1, r1, r2\n"
+        "bne.w 0b\n"
+        "b.w 9f\n"
         RUNS(SIXTEEN, "", "", COUNT, "")
         "pop {r4-r11, pc}\n");
 }
