@@ -27,6 +27,7 @@ from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
 from quantmcu_kit.precision import Mix
 from quantmcu_kit.search.problem import INT8, CostFunction, Work
+from quantmcu_kit.user_cache import user_cache
 
 _PACKED_CODE = 4096  # bytes of flash that packing adds to kernels and layers, at least
 _ROOM = 32_768  # bytes of flash beside those counted in which every kernel there is has room
@@ -209,7 +210,7 @@ def refined(
     """
     effort = None
     if options.effort:
-        effort = accuracy.Settings(seconds=options.effort, cache=search.default_folder() / "blocks")
+        effort = accuracy.Settings(seconds=options.effort, cache=user_cache("blocks"))
     settings = quantize_settings(options)
     return accuracy.refine(graph, calibration, plan, settings, inputs, effort, progress)
 
@@ -276,7 +277,7 @@ def _settings(options: Options) -> precision.Settings:
         map_widths=map_widths,
         weight_widths=weight_widths,
         by_cycles=options.cost == "cycles",
-        state=search.default_folder(),
+        state=user_cache("searches"),
     )
 
 

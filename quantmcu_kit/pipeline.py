@@ -231,7 +231,7 @@ def frame_of_search(model: Model, board: Board, options: Options) -> Frame | Non
     if options.bits != "auto":
         return None
     if model.is_integer:
-        raise already_quantized(model)
+        raise _already_quantized(model)
     if options.effort:
         accuracy.check_torch()
     return frame_of(model.graph, board, options)
@@ -383,7 +383,7 @@ def _needs_pictures(model: Model) -> QmkitError:
     )
 
 
-def already_quantized(model: Model) -> QmkitError:
+def _already_quantized(model: Model) -> QmkitError:
     return QmkitError(
         "already-quantized",
         f"{model.path.name} is a {model.kind.value} model, whose widths are given",

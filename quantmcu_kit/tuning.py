@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from quantmcu_kit import accuracy, calibrate, precision
@@ -19,7 +21,6 @@ from quantmcu_kit.pipeline import (
     BATCH,
     Model,
     Quantized,
-    already_quantized,
     calibration_inputs,
     find_dataset,
     frame_of_search,
@@ -46,7 +47,7 @@ def tune(model: Model, options: Options, settings: TuneSettings, progress: Progr
     """
     accuracy.check_torch("qmkit tune")
     if model.is_integer:
-        raise already_quantized(model)
+        raise _no_teacher(model)
     board = find(options.board)
     frame = frame_of_search(model, board, options)
     dataset = find_dataset(model, options.images)
@@ -81,13 +82,14 @@ def _widths(
 
 def _samples(dataset: Dataset, int8: Quantized, integer: Graph, progress: Progress) -> Samples:
     """All pictures, or as many as memory allows; some of them are held out."""
-    are_pictures = int8.preprocess is not None and dataset.load(0).dtype == np.uint8
+    first = next(dataset.batches(1, limit=1)).data
+    are_pictures = int8.preprocess is not None and first.dtype == np.uint8
     height, width, *rest = dataset.shape
     larger = (round(_LARGER * height), round(_LARGER * width), *rest)
     source = dataset
     if are_pictures and dataset.origin.suffix.lower() not in _ARRAYS:
         source = calibrate.open_dataset(dataset.origin, larger)
-    most = max(accuracy.LEAST_SAMPLES, _MOST_BYTES // (4 * int(np.prod(source.shape))))
+    most = max(accuracy.LEAST_SAMPLES, _MOST_BYTES // (first.itemsize * math.prod(source.shape)))
     places = np.arange(len(dataset))
     is_held_out = places % _HELD_OUT == _HELD_OUT - 1
     return Samples(
@@ -106,6 +108,15 @@ def _load(dataset: Dataset, most: int, progress: Progress) -> np.ndarray:
         count += len(batch.data)
         progress("decode", count, min(most, len(dataset)))
     return np.concatenate(batches)
+
+
+def _no_teacher(model: Model) -> QmkitError:
+    return QmkitError(
+        "already-quantized",
+        f"{model.path.name} is a {model.kind.value} model, and cannot be tuned",
+        why="the float network says what the quantized one has to give, and this file does not hold it",
+        hint="tune the float model that it was made from",
+    )
 
 
 def _check_count(dataset: Dataset) -> None:

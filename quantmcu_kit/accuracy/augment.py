@@ -1,5 +1,5 @@
-"""Views of pictures: crops of many sizes, mirrored, and blends of two. What the float network sees in a view, the
-quantized one is to see in it too: views need no labels either."""
+"""Views of pictures: crops of many sizes, some of them mirrored. What the float network sees in a view, the quantized
+network is to see in it too: views need no labels either."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch.nn import functional
 _LEAST_AREA = 0.35  # of a picture that a crop shows
 _MOST_ASPECT = 4 / 3  # of a crop to the picture's own
 _MIRRORED = 0.5
-_BLENDED = 0.5  # of the pictures of a batch
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,7 @@ class Views:
             return pictures
         pictures = np.stack([self._cropped(picture, generator) for picture in pictures])
         turned = generator.random(len(pictures)) < _MIRRORED
-        pictures = np.where(turned[:, None, None, None], pictures[:, :, ::-1], pictures)
-        share = np.where(generator.random(len(pictures)) < _BLENDED, generator.random(len(pictures)), 1.0)
-        share = share.astype(np.float32)[:, None, None, None]
-        other = pictures[generator.permutation(len(pictures))]
-        return np.rint(share * pictures + (1 - share) * other).astype(np.uint8)
+        return np.where(turned[:, None, None, None], pictures[:, :, ::-1], pictures)
 
     def _cropped(self, picture: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         height, width = picture.shape[:2]

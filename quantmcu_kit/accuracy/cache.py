@@ -17,6 +17,7 @@ from quantmcu_kit.accuracy.blocks import Block
 from quantmcu_kit.accuracy.settings import Settings
 from quantmcu_kit.accuracy.start import BlockReport
 from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.user_cache import prune
 
 _FORMAT = 1  # of the files; what is trained, and how, has changed where it differs
 
@@ -61,6 +62,7 @@ class Cache:
 
     def _write(self, state: list[np.ndarray], report: BlockReport) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        prune(self.folder)
         unfinished = self._path.with_suffix(f".{os.getpid()}.tmp")
         arrays = {f"state{index}": values for index, values in enumerate(state)}
         facts = np.array([report.iterations, report.before, report.after])

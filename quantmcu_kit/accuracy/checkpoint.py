@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from torch import Tensor
 from quantmcu_kit.accuracy.cache import digest_of
 from quantmcu_kit.accuracy.settings import TuneSettings
 from quantmcu_kit.ir.graph import Graph
+from quantmcu_kit.user_cache import prune
 
 _FORMAT = 1  # what is trained, and how, has changed where it differs
-_DAYS = 30  # that files are kept
 
 Known = tuple[dict[str, Any], list[Tensor], list[Tensor], dict[str, Any]]  # position, state, best state, optimizer
 
@@ -62,15 +61,6 @@ class Checkpoints:
         unfinished = self.path.with_suffix(f".{os.getpid()}.tmp")
         with suppress(OSError, RuntimeError):  # torch tells of a full disk by RuntimeError
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _prune(self.path.parent)
+            prune(self.path.parent)
             torch.save(known, unfinished)
             os.replace(unfinished, self.path)
-
-
-def _prune(folder: Path) -> None:
-    """Old files go, as far as they can be deleted."""
-    oldest = time.time() - _DAYS * 86400
-    for path in (*folder.glob("*.pt"), *folder.glob("*.tmp")):
-        with suppress(OSError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()

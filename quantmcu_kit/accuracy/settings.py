@@ -53,7 +53,7 @@ class TuneSettings:
     seconds: float = 1200.0
     epochs: float | None = None
     batch: int = 32
-    rate: float = 0.002
+    rate: float = 0.001
     scale_rate: float = 0.001
     features: float = 1.0
     seed: int = 0

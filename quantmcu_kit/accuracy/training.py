@@ -17,7 +17,7 @@ from quantmcu_kit.accuracy.forward import can_train, run_float
 from quantmcu_kit.accuracy.settings import Settings
 from quantmcu_kit.accuracy.start import BlockReport, Progress, Reconstruction
 from quantmcu_kit.accuracy.trainable import QuantizedNodes
-from quantmcu_kit.accuracy.workers import Workers, workers
+from quantmcu_kit.accuracy.workers import Workers, most_at_once, workers
 from quantmcu_kit.ir.graph import Graph, Node
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.quantize import Equalized
@@ -25,8 +25,6 @@ from quantmcu_kit.quantize.adjust import Adjustments
 from quantmcu_kit.quantize.ties import tie_groups
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # (outputs, wanted), both [n, values], -> [n]
-_MOST_BYTES = 1 << 28  # of memory for the maps of a part of a batch
-_BYTES_PER_VALUE = 16  # a float32 map is kept about four times for its gradient
 _PROGRESS = 100  # parts of a block that progress tells of
 _FORWARD_SHARE = 0.1  # of the time of a block: all pictures pass through it a few times besides training
 _LAST_SHARE = 0.25  # of time and iterations: of the second phase
@@ -223,8 +221,7 @@ class _Trainer:
         def gradients(positions: Tensor) -> Sequence[Tensor]:
             return torch.autograd.grad(self._loss(positions, is_exact=False) / len(batch), state)
 
-        most = max(1, _MOST_BYTES // (_BYTES_PER_VALUE * self._block.values))
-        parts = self._team.over_batch(gradients, batch, most)
+        parts = self._team.over_batch(gradients, batch, most_at_once(self._block.values))
         for tensor, *of_parts in zip(state, *parts, strict=True):
             tensor.grad = torch.nan_to_num(sum(of_parts[1:], start=of_parts[0]), posinf=0.0, neginf=0.0)
 

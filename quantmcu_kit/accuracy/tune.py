@@ -27,7 +27,7 @@ class Samples:
         held_out: [m, ...] of the network's shape, not trained on: they judge.
         shape: of the network's input, without the batch axis.
         encode: samples of the network's shape -> int8, as the integer network takes them.
-        are_pictures: they may be cropped, mirrored and blended.
+        are_pictures: they may be cropped and mirrored.
     """
 
     pictures: np.ndarray

@@ -23,13 +23,11 @@ from quantmcu_kit.accuracy.teacher import Teacher
 from quantmcu_kit.accuracy.trainable import QuantizedNodes
 from quantmcu_kit.accuracy.training import divergence, squared
 from quantmcu_kit.accuracy.tune import Samples, Tuning
-from quantmcu_kit.accuracy.workers import Workers, workers
+from quantmcu_kit.accuracy.workers import Workers, most_at_once, workers
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.quantize import Equalized
 from quantmcu_kit.quantize.ties import tie_groups
 
-_MOST_BYTES = 1 << 28  # of memory for the maps of a part of a batch
-_BYTES_PER_VALUE = 16  # a float32 map is kept about four times for its gradient
 _TIMED = 3  # batches whose time tells how many there will be
 _WARM_UP = 0.03  # of all iterations: the rate grows
 _CHECKS = 40  # of held-out pictures in all
@@ -50,7 +48,8 @@ class _Position:
         done, total: iterations.
         every: how many from check to check.
         factor: of the rates, halved by each failure.
-        norm: running mean of the gradient's norm; 0 before the first.
+        norm: running mean of the gradient's norm; 0 before the first, and no number where a gradient was none.
+        failures: how often it had to go back.
         before, best: held-out loss.
     """
 
@@ -100,18 +99,18 @@ class _Trainer:
         self._source, self._quant = source, integer.tensors[source].quant
         bits = {tensor.name: tensor.dtype.bits for tensor in integer.feature_maps()}
         last = max(index for index, node in enumerate(integer.nodes) if node.output in ends.all)
-        self._integer = integer
         self._nodes = QuantizedNodes(equalized.graph, integer, integer.nodes[: last + 1], tie_groups(integer, bits))
         self._teacher = Teacher(graph, ends.all)
         self._factors = {
             name: torch.from_numpy(equalized.factors[name]) for name in ends.all if name in equalized.factors
         }
-        values = sum(integer.tensors[node.output].elements for node in integer.nodes)
-        self._most = max(1, _MOST_BYTES // (_BYTES_PER_VALUE * values))
+        self._most = most_at_once(sum(integer.tensors[node.output].elements for node in integer.nodes))
         self._views = Views(samples.shape, samples.are_pictures)
         self._held_out = self._real(samples.held_out)
         self._wanted = self._teacher_on(self._held_out)
-        self._checkpoints = Checkpoints.of(settings, (equalized.graph, integer), (samples.pictures, samples.held_out))
+        self._checkpoints = Checkpoints.of(
+            settings, (equalized.graph, integer), (samples.pictures, samples.encode(samples.held_out))
+        )
         layers = self._nodes.layers.values()
         is_latent = {id(layer.latent) for layer in layers}
         scales = [tensor for tensor in self._nodes.state if id(tensor) not in is_latent]
@@ -124,13 +123,11 @@ class _Trainer:
         at, kept = self._begin()
         is_interrupted = False
         try:
-            while at.done < at.total:
+            while at.done < at.total and at.failures <= _MOST_FAILURES:
                 self._step(at)
                 if at.done % at.every == 0 or at.done == at.total or not math.isfinite(at.norm):
                     kept = self._judge(at, kept)
                     self._checkpoints.store(vars(at), self._saved(), kept, self._optimizer.state_dict())
-                    if at.failures > _MOST_FAILURES:
-                        break
                 self._progress(self._settings.stage, at.done, at.total)
         except KeyboardInterrupt:
             is_interrupted = True
@@ -212,7 +209,7 @@ class _Trainer:
         def gradients(positions: Tensor) -> Sequence[Tensor]:
             part = x[positions]
             loss = self._loss(part, self._teacher.run(part), features=self._settings.features)
-            return torch.autograd.grad(loss.sum() / len(x), self._state)
+            return torch.autograd.grad(loss.sum() / len(x), self._state, allow_unused=True, materialize_grads=True)
 
         parts = self._team.over_batch(gradients, torch.arange(len(x)), self._most)
         return [sum(of_parts[1:], start=of_parts[0]) for of_parts in zip(*parts, strict=True)]

@@ -16,8 +16,19 @@ from torch import Tensor
 
 _MOST = 8
 _PICTURES = 16  # that pass through a block together: more do not fit the cache
+_MOST_BYTES = 1 << 28  # of memory for the maps of a part of a batch
+_BYTES_PER_VALUE = 16  # a float32 map is kept about four times for its gradient
 
 Call = Callable[[Tensor], object]
+
+
+def most_at_once(values: int) -> int:
+    """Pictures of a batch that gradients are computed for together.
+
+    Args:
+        values: elements of all maps that are written, per picture.
+    """
+    return max(1, _MOST_BYTES // (_BYTES_PER_VALUE * values))
 
 
 class Workers:

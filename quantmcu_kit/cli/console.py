@@ -11,7 +11,14 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from quantmcu_kit.errors import QmkitError
@@ -89,7 +96,8 @@ def progress(enabled: bool = True) -> Iterator[ProgressCallback]:
     if not (enabled and err.is_terminal):
         yield lambda stage, done, total: None
         return
-    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), *times)
     with Progress(*columns, console=err, transient=True) as bars:
         tasks: dict[str, Any] = {}
 

@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from quantmcu_kit import accuracy, pipeline, search, tuning
+from quantmcu_kit import accuracy, pipeline, tuning
 from quantmcu_kit.accuracy import Tuned, TuneSettings
 from quantmcu_kit.cli import console, flags
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.options import Options
+from quantmcu_kit.user_cache import user_cache
 
 Minutes = Annotated[
     float, typer.Option("--minutes", help="How long to train: the first batches tell how many iterations that makes.")
@@ -56,6 +57,8 @@ def tune(
         console.print_json(_facts(tuned, target, time.monotonic() - started))
     else:
         _print(tuned, target, model)
+    if tuned.done < tuned.total and not tuned.is_interrupted:
+        console.warn("training was given up: the network got far worse than the start again and again")
     if tuned.is_interrupted:
         console.warn("interrupted: the best so far is kept, and the same command goes on where it was")
         raise typer.Exit(console.EXIT_INTERRUPTED)
@@ -67,7 +70,7 @@ def _settings(minutes: float, epochs: float | None) -> TuneSettings:
             raise QmkitError(
                 "bad-option", f"--{name} {value} is not possible", why="it is a number above 0", hint=f"--{name} 20"
             )
-    return TuneSettings(seconds=60 * minutes, epochs=epochs, cache=search.default_folder().parent / "tuning")
+    return TuneSettings(seconds=60 * minutes, epochs=epochs, cache=user_cache("tuning"))
 
 
 def _facts(tuned: Tuned, target: Path, seconds: float) -> dict[str, object]:

@@ -20,6 +20,7 @@ from quantmcu_kit.emulate.flash import MOST_LINES, FlashWaits
 from quantmcu_kit.emulate.timing import CodeTiming
 from quantmcu_kit.errors import EXIT_ENVIRONMENT, QmkitError
 from quantmcu_kit.host_compiler import find_compiler
+from quantmcu_kit.user_cache import user_cache
 
 _SOURCE = Path(__file__).with_name("counter.c")
 _REGISTER_PC, _REGISTER_R0 = 11, 66  # unicorn's numbers
@@ -349,7 +350,7 @@ def _native_library() -> ctypes.CDLL | None:
     """counter.c, compiled once per version of it into the user's cache folder; None without a C compiler."""
     digest = hashlib.sha256(_SOURCE.read_bytes() + sys.platform.encode()).hexdigest()[:16]
     name = f"counter-{digest}{'.dll' if sys.platform == 'win32' else '.so'}"
-    for folder in (_cache_folder(), Path(tempfile.mkdtemp(prefix="qmkit-"))):
+    for folder in (user_cache("counter"), Path(tempfile.mkdtemp(prefix="qmkit-"))):
         try:
             if not (folder / name).is_file():
                 _compile(folder, name)
@@ -365,9 +366,3 @@ def _compile(folder: Path, name: str) -> None:
     staging = folder / f".{os.getpid()}-{name}"
     find_compiler().compile([_SOURCE], ["-std=c99", "-O2", "-shared", "-fPIC"], staging)
     os.replace(staging, folder / name)
-
-
-def _cache_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"), "qmkit")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "qmkit")

@@ -6,7 +6,6 @@ from quantmcu_kit.search.entropy import weight_stats, with_entropies
 from quantmcu_kit.search.kl import with_divergences
 from quantmcu_kit.search.problem import Budgets, Problem
 from quantmcu_kit.search.result import SearchResult
-from quantmcu_kit.search.resume import default_folder
 from quantmcu_kit.search.strategies import find, names, run, saves_by_budgets
 from quantmcu_kit.search.vdqs import Settings
 
@@ -18,7 +17,6 @@ __all__ = [
     "Wants",
     "build",
     "check_possible",
-    "default_folder",
     "find",
     "names",
     "run",

@@ -10,21 +10,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from quantmcu_kit.search.problem import Assignment, Problem, bitops
-
-_DAYS = 30  # that files are kept
-
-
-def default_folder() -> Path:
-    """Where files go: the user's folder for caches."""
-    named = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
-    return (Path(named) if named else Path.home() / ".cache") / "qmkit" / "searches"
+from quantmcu_kit.user_cache import prune
 
 
 def remembering(problem: Problem, folder: Path | None) -> Problem:
@@ -65,7 +56,7 @@ class _Remembered:
     def _write(self, bits: Assignment) -> None:
         if not self._path.is_file():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            _prune(self._path.parent)
+            prune(self._path.parent)
         with self._path.open("a", encoding="ascii") as file:
             file.write(f"{json.dumps([bits, self._known[bits]])}\n")
 
@@ -78,12 +69,3 @@ def _read(path: Path) -> dict[Assignment, float]:
                 bits, loss = json.loads(line)
                 known[tuple(bits)] = float(loss)
     return known
-
-
-def _prune(folder: Path) -> None:
-    """Old files go, as far as they can be deleted."""
-    oldest = time.time() - _DAYS * 86400
-    for path in folder.glob("*.jsonl"):
-        with suppress(OSError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()

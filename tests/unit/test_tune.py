@@ -50,11 +50,12 @@ def interrupting(at: int):
     return progress
 
 
-@pytest.mark.parametrize("maps", [8, 4])
+@pytest.mark.parametrize("maps", [4, 2])
 def test_the_exact_network_comes_nearer_to_the_float_one(maps):
     case = Quantized(maps, count=96)
     found = tuned(case, dataclasses.replace(QUICK, epochs=12))
-    assert found.are_classes and found.after < found.before and found.done == found.total == 63  # 84 pictures
+    assert found.are_classes and found.after < found.before
+    assert found.done == found.total == 63 and found.pictures == 84
     fresh = pictures(48, seed=8)
     trained = case.apply(found.adjustments)
     assert case.error(trained, fresh, of_classes=True) < case.error(case.integer, fresh, of_classes=True)
@@ -137,11 +138,13 @@ def test_a_layer_without_gradient_is_refused():
 
 
 def test_views_show_parts_of_the_same_picture():
-    """Left to right the picture grows from 0 to 90: so does, or falls, every view; a plain one stays plain."""
+    """Left to right the picture grows from 0 to 90: every view grows, or falls; a plain one stays plain."""
     ramp = np.broadcast_to(np.arange(0, 100, 10, dtype=np.uint8)[None, None, :, None], (6, 10, 10, 3))
     views = Views((8, 8, 3), are_pictures=True)
     found = views.of(ramp, np.random.default_rng(0)).astype(int)
     assert found.shape == (6, 8, 8, 3) and found.max() <= 90
+    steps = np.sign(np.diff(found, axis=2)).reshape(6, -1)
+    assert {tuple(set(each) - {0}) for each in steps} == {(1,), (-1,)}
     plain = views.of(np.full((6, 10, 10, 3), 7, np.uint8), np.random.default_rng(0))
     assert plain.dtype == np.uint8 and np.all(plain == 7)
     again = views.of(ramp, np.random.default_rng(0))
