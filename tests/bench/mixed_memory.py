@@ -2,8 +2,9 @@
 
 python -m tests.bench.mixed_memory [name ...]
 
-The mix is what `--bits auto` finds without a budget (proxy kl), and the same with half of the BitOPs. Patches are
-planned anew for its widths; inputs are pulled wherever patches are used.
+The mix is what `--bits auto` finds without a budget (proxy kl), the same with half of the BitOPs, and the same with half
+of the RAM that the network takes whole at 8 bits. Patches are planned anew for its widths; inputs are pulled wherever
+patches are used.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ def main() -> None:
     for name in arguments.names or NETWORKS:
         network = Network(name, pictures=1)
         schedule = Schedule.whole(network.graph)
-        results.add(network=name, widths="int8", bits="1.00", **arenas(network.base))
-        for widths, most in (("mix", None), ("mix, half", network.bitops_int8(schedule) / 2)):
-            mix = network.find(schedule, precision.Settings(vdpc="off"), most)
+        at_8_bits = arenas(network.base)
+        results.add(network=name, widths="int8", bits="1.00", **at_8_bits)
+        half = network.bitops_int8(schedule) / 2
+        for widths, most in (("mix", ()), ("half BitOPs", (half,)), ("half RAM", (None, at_8_bits["whole"] // 2))):
+            mix = network.find(schedule, precision.Settings(vdpc="off"), *most)
             ratio = f"{mix.result.bitops_int8 / mix.result.bitops:.2f}"
             results.add(network="", widths=widths, bits=ratio, **arenas(mix.graph))
 

@@ -98,7 +98,13 @@ class Network:
             return self._run(Interpreter(mix.graph, integer=True), mix.graph)
         return self._run(BranchInterpreter(mix.graph, mix.schedule, mix.branches), mix.graph)
 
-    def find(self, schedule: Schedule, settings: precision.Settings, most_bitops: float | None = None) -> precision.Mix:
+    def find(
+        self,
+        schedule: Schedule,
+        settings: precision.Settings,
+        most_bitops: float | None = None,
+        most_ram: int | None = None,
+    ) -> precision.Mix:
         """A search on calibration pictures."""
         return precision.find_precision(
             self.graph,
@@ -108,7 +114,7 @@ class Network:
             self.inputs,
             settings,
             self.settings,
-            budgets=search.Budgets(bitops=most_bitops),
+            budgets=search.Budgets(ram_bytes=most_ram, bitops=most_bitops),
             sensitivity=self.sensitivity,
         )
 
