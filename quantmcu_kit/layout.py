@@ -64,7 +64,8 @@ def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = Tr
     """Choose an integer graph's kernels, and plan its patches and memory for a board.
 
     The fastest kernels take scratch. Where they exceed the RAM, portable ones are tried: for the layers that exceed it
-    one by one, then for all.
+    one by one, then for all. Where the least RAM is wanted, whatever it costs, it is planned with portable ones, and layers get
+    fast ones as far as these do not add to it.
 
     Args:
         must_fit: where the user limits the RAM, no plan within it is an error.
@@ -85,6 +86,8 @@ def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = Tr
 
     if fastest(None) is graph:
         return _lay_out(portable, board, options, must_fit)
+    if options.optimize == "ram" and options.cost_limit is None:
+        return _with_free_kernels(_lay_out(portable, board, options, must_fit), fastest, board, limit)
     found = []
     for kernels in (fastest, frugal):
         try:
@@ -105,6 +108,19 @@ def _without_greedy_kernels(graph: Graph, limit: int) -> Graph:
         for node, size in zip(graph.nodes, alive, strict=True)
     ]
     return graph.replace(nodes=nodes)
+
+
+def _with_free_kernels(layout: Layout, fastest: Callable[[Schedule], Graph], board: Board, limit: int) -> Layout:
+    """The same patches with fast kernels for the layers, one after the other, whose scratch the arena has room for."""
+    graph, plan = layout.graph, layout.memory
+    for index, node in enumerate(fastest(layout.schedule).nodes):
+        if not node.kernel:
+            continue
+        trial = graph.replace(nodes=[node if at == index else each for at, each in enumerate(graph.nodes)])
+        found = _memory(trial, layout.schedule, board, limit)
+        if (found.arena_bytes, found.external_bytes) <= (plan.arena_bytes, plan.external_bytes):
+            graph, plan = trial, found
+    return dataclasses.replace(layout, graph=graph, memory=plan)
 
 
 def _lay_out(kernels: Callable[[Schedule | None], Graph], board: Board, options: Options, must_fit: bool) -> Layout:

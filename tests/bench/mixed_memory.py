@@ -2,7 +2,7 @@
 
 python -m tests.bench.mixed_memory [name ...]
 
-The mix is what `--bits auto` finds without a budget (proxy kl), the same with half of the BitOPs, and the same with half
+The mix is what `--bits auto` finds without a budget (proxy kl), the same with half of the BitOPs, and with half
 of the RAM that the network takes whole at 8 bits. Patches are planned anew for its widths; inputs are pulled wherever
 patches are used.
 """

@@ -172,3 +172,26 @@ def test_without_ram_for_scratch_all_kernels_are_portable():
     tight = lay_out(ended(), BOARD, Options(board=BOARD.id, patches="off", ram=ram))
     assert tight.memory.arena_bytes <= ram
     assert set(kernels(tight.graph)) == {""}
+
+
+def narrowing() -> Graph:
+    """A convolution of large maps, one to small maps, and one of small maps."""
+    layers = Layers("narrowing")
+    x = layers.map(12, 12, 8)
+    for inner, stride in ((8, 1), (16, 4), (16, 1)):
+        attrs = convolution.Attrs(Size(stride, stride), Size(1, 1), Padding(1, 1, 1, 1), Activation.NONE)
+        x = layers.layer("CONV_2D", attrs, x, layers.weights((16, 3, 3, inner), 0), layers.bias(16), quant=MAP)
+    return layers.graph()
+
+
+@pytest.mark.parametrize("patches", ["off", "auto"])
+def test_least_ram_is_that_of_portable_kernels(patches):
+    """A core without variants needs no less; fast kernels run where the largest layer leaves them room."""
+    options = Options(board=BOARD.id, patches=patches, optimize="ram", input="rows" if patches == "auto" else "arena")
+    portable, least = (lay_out(narrowing(), board, options) for board in (find("pico"), BOARD))
+    fastest = lay_out(narrowing(), BOARD, Options(board=BOARD.id, patches="off"))
+    assert set(kernels(portable.graph)) == {""}
+    assert set(kernels(fastest.graph)) == {"conv_pairs"}
+    assert portable.memory.arena_bytes == least.memory.arena_bytes < fastest.memory.arena_bytes
+    if patches == "off":
+        assert kernels(least.graph) == ["", "", "conv_pairs"]
