@@ -64,8 +64,8 @@ def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = Tr
     """Choose an integer graph's kernels, and plan its patches and memory for a board.
 
     The fastest kernels take scratch. Where they exceed the RAM, portable ones are tried: for the layers that exceed it
-    one by one, then for all. Where the least RAM is wanted, whatever it costs, it is planned with portable ones, and layers get
-    fast ones as far as these do not add to it.
+    one by one, then for all. Where the least RAM is wanted, whatever it costs, it is planned with portable ones, and
+    layers get fast ones as far as these do not add to it.
 
     Args:
         must_fit: where the user limits the RAM, no plan within it is an error.
