@@ -11,6 +11,7 @@ from quantmcu_kit.accuracy import Samples, Tuned, TuneSettings
 from quantmcu_kit.boards.catalog import Board, find
 from quantmcu_kit.calibrate import Dataset, Progress
 from quantmcu_kit.errors import QmkitError
+from quantmcu_kit.ir.contract import Preprocess
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import WHOLE, PrecisionPlan
 from quantmcu_kit.ir.schedule import Schedule
@@ -59,7 +60,7 @@ def tune(model: Model, options: Options, settings: TuneSettings, progress: Progr
     _, inputs = calibration_inputs(model, int8, options, more)
     fitted = refined(model.graph, int8.calibration, result.precision, inputs, options, progress)
     start = fitted.applied()
-    samples = _samples(dataset, int8, start, progress)
+    samples = samples_of(dataset, int8.preprocess, start, progress)
     found = accuracy.tune(model.graph, start, samples, settings, progress, fitted.equalized)
     trained = fitted.applied(found.adjustments)
     return accuracy.tuned_of(accuracy.sha256_of(model.data), result, trained, int8.preprocess, found)
@@ -80,10 +81,14 @@ def _widths(
     return SearchResult("uniform", maps, weights, (), 0, 0, bitops, bitops, None)
 
 
-def _samples(dataset: Dataset, int8: Quantized, integer: Graph, progress: Progress) -> Samples:
-    """All pictures, or as many as memory allows; some of them are held out."""
+def samples_of(dataset: Dataset, preprocess: Preprocess | None, integer: Graph, progress: Progress) -> Samples:
+    """All samples of a set, or as many as memory allows; some of them are held out.
+
+    Args:
+        integer: the network that takes them.
+    """
     first = next(dataset.batches(1, limit=1)).data
-    are_pictures = int8.preprocess is not None and first.dtype == np.uint8
+    are_pictures = preprocess is not None and first.dtype == np.uint8
     height, width, *rest = dataset.shape
     larger = (round(_LARGER * height), round(_LARGER * width), *rest)
     source = dataset
@@ -96,7 +101,7 @@ def _samples(dataset: Dataset, int8: Quantized, integer: Graph, progress: Progre
         _load(source.subset(places[~is_held_out]), most, progress),
         _load(dataset.subset(places[is_held_out]), _MOST_HELD_OUT, progress),
         dataset.shape,
-        lambda samples: calibrate.quantized_inputs(integer, samples, int8.preprocess),
+        lambda samples: calibrate.quantized_inputs(integer, samples, preprocess),
         are_pictures,
     )
 

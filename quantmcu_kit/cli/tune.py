@@ -29,7 +29,9 @@ Output = Annotated[
     Path | None,
     typer.Option("--output", help="File to write. Default: NAME.qmtune, in this folder.", show_default=False),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace --output, whatever it is.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace --output, whatever it is, and tune even what does not fit the board.")
+]
 
 
 @console.command
@@ -45,7 +47,7 @@ def tune(
 ) -> None:
     """Train the quantized network to give what the float network gives, on pictures without labels."""
     started = time.monotonic()
-    options = dataclasses.replace(options, vdpc="off")  # classes of patches are not trained
+    options = dataclasses.replace(options, vdpc="off", force=force)  # classes of patches are not trained
     settings = _settings(minutes, epochs)
     target = output or Path(model.with_suffix(accuracy.SUFFIX).name)
     accuracy.check_writable(target, force=force)

@@ -8,20 +8,19 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from quantmcu_kit.emit.depthwise_work import GROUP, POLY, Counts, depthwise_planes, depthwise_poly, groups_of
 from quantmcu_kit.ir.types import Size
 from quantmcu_kit.ops.spec import KernelCall
-
-Counts = Mapping[str, float]
 
 # Of kernels that have no fields for it, because it is always the same.
 FIXED = {
     "conv_first": {"kernel": Size(3, 3), "dilation": Size(1, 1)},
-    "depthwise_poly": {"kernel": Size(3, 3), "stride": Size(1, 1)},
+    "depthwise_poly": POLY,
 }
 
-GROUP = 4  # output channels taken together by all kernels of this file
+_FIRST_PAIRS = 8  # PAIRS of conv_first.c
 STEPS = {8: 11, 4: 12}  # of the loops in tiles_s8.c and tiles_s4.c, by the bits of a nested weight
-LINE_STEPS, SHORT_WORDS = 12, 13  # of the loop in tiles_line.c, and columns that need none
+LINE_STEPS, SHORT_WORDS = 12, 14  # of the loop in tiles_line.c, and columns that need none
 
 
 def outputs_of(k: SimpleNamespace, call: KernelCall) -> str:
@@ -32,10 +31,6 @@ def outputs_of(k: SimpleNamespace, call: KernelCall) -> str:
     exact = [(each.multiplier, each.shift) == (1 << 30, 0) for each in (s.a, s.b)]
     is_native = exact[0] != exact[1] and s.sign > 0 and (s.low, s.high) == (-128, 127) and 1 <= -s.shift <= 22
     return "outputs" if is_native else "limited_outputs"
-
-
-def _groups(channels: int) -> int:
-    return -(-channels // GROUP)
 
 
 def _is_direct(k: SimpleNamespace) -> bool:
@@ -56,10 +51,17 @@ def _conv_first(k: SimpleNamespace, call: KernelCall) -> Counts:
     pairs = (whole.size + 1) // 2
     order = np.arange(2 * pairs).clip(max=whole.size - 1)  # an odd last pixel is its own partner
     at_edge = pairs - int(whole[order].reshape(pairs, 2).all(axis=1).sum()) if k.input.bits == 8 else pairs
-    groups = _groups(k.out.c)
+    groups = groups_of(k.out.c)
+    if k.lanes is None:
+        held = _FIRST_PAIRS if _is_direct(k) and k.input.bits == 8 else 1
+        calls = at_edge + int(rows.sum()) * -(-int(columns.sum()) // (2 * held))
+    else:
+        calls = 0
     return {
         "rows": k.out.h,
         "pairs": pairs,
+        "line_calls": calls,
+        "line_group_calls": calls * groups,
         "edges" if k.input.bits == 8 else f"edges_{k.input.bits}": at_edge,
         "groups" if k.lanes is not None else "line_groups": pairs * groups,
         "signed_groups": 0 if k.is_rectified else pairs * groups,
@@ -69,19 +71,23 @@ def _conv_first(k: SimpleNamespace, call: KernelCall) -> Counts:
 
 def _conv_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
     """``conv_pairs.c``: pointwise, or in strips of ``2 * k.strip`` columns of the output."""
-    groups, taps = _groups(k.out.c), k.kernel.h * k.kernel.w
+    groups, taps = groups_of(k.out.c), k.kernel.h * k.kernel.w
     words = (taps * k.input.c + 1) // 2
     bits = "" if k.nest == 8 else "_s4"
     work = _pixel_pairs(k, bits) if k.strip == 0 else _strip_pairs(k, bits, words)
     pairs = sum(count for name, count in work.items() if name.startswith("pairs"))
     if k.lanes is None:
-        if k.strip == 0 and _is_direct(k) and k.input.bits == 8:
+        calls = pairs
+        if k.strip == 0 and k.input.bits == 8:
             del work["pairs_of_pixels"]
-            calls = k.out.h * -(-(k.out.w // 2) // k.moves)
-            work |= {"line_pairs": pairs, "line_calls": calls}
+            runs = _line_runs(k)
+            calls = pairs - sum(runs) + sum(-(-run // k.moves) for run in runs)
+            work |= {"line_pairs": sum(runs), "lone_pairs": pairs - sum(runs), "rows": len(runs)}
         turns = (words - 2) // LINE_STEPS if words > SHORT_WORDS else 0  # beyond the first one
         return {
             **work,
+            "line_calls": calls,
+            "line_group_calls": calls * groups,
             "line_groups": pairs * groups,
             "line_turns": pairs * groups * turns,
             "steps": pairs * groups * words,
@@ -120,6 +126,13 @@ def _pixel_pairs(k: SimpleNamespace, bits: str) -> Counts:
         **_widened(pairs, k.input.c, bits),
         **_fetched(k, pixels, k.input.c),
     }
+
+
+def _line_runs(k: SimpleNamespace) -> Sequence[int]:
+    """Pairs of pixels that ``multiply_lines`` takes at a time: of a whole map, or of a row."""
+    if (k.stride.h, k.stride.w) == (1, 1) and not hasattr(k, "pitch"):
+        return (k.out.h * k.out.w // 2,)
+    return tuple((k.out.w - k.out.w % 2 * (y % 2)) // 2 for y in range(k.out.h))  # an odd pixel waits for the next row
 
 
 def _strip_pairs(k: SimpleNamespace, bits: str, words: int) -> Counts:
@@ -170,112 +183,6 @@ def _staged(k: SimpleNamespace) -> Counts:
     }
 
 
-def _depthwise_planes(k: SimpleNamespace, call: KernelCall) -> Counts:
-    """``depthwise_planes.c``: strips of four channels; two rows of the input at a time are widened once per strip."""
-    k = _turned(k)
-    blocks, channels = _groups(k.out.c), k.out.c
-    pairs = k.kernel.h // 2 + 1  # of rows in a window
-    is_three = k.kernel.w == 3 and pairs == 2
-    words = 5 if is_three else pairs * k.kernel.w
-    widths = [min(k.strip, k.out.w - left) for left in range(0, k.out.w, k.strip)]
-    strips = len(widths)
-    columns = k.out.w * k.stride.w + strips * (k.kernel.w - k.stride.w)
-    seen = min(columns, k.input.w + (strips - 1) * max(k.kernel.w - k.stride.w, 0))
-    widened = _row_pairs(k)
-    outputs, rows = k.out.h * k.out.w * channels, k.out.h * strips
-    form = "line" if k.form == 0 else "twice"
-    is_limited = (k.low, k.high) != ((-128, 127) if k.out.bits == 8 else (0, (1 << k.out.bits) - 1))
-    is_staged = k.out.bits < 8 or is_limited
-    whole = channels // GROUP if k.out.bits < 8 and not is_limited else 0  # blocks that are stored fast
-    return {
-        "blocks": blocks,
-        "weights_3" if is_three else "weights": 2 * (4 + words) * channels,
-        "unpacked": k.kernel.h * k.kernel.w * channels if k.weight_bits < 8 else 0,
-        "strips": blocks * strips,
-        "row_pairs": blocks * strips * widened,
-        f"widened_{k.input.bits}": blocks * seen * widened,
-        "filled": blocks * (columns - seen) * widened,
-        "rows": blocks * rows,
-        f"outputs_{form}": 0 if is_three else outputs,
-        **(
-            {f"rows_{form}_{k.stride.w}": channels * rows, f"outputs_{form}_{k.stride.w}": outputs}
-            if is_three
-            else _fours(k, widths, channels * k.out.h, words)
-        ),
-        "staged_rows": blocks * rows if is_staged else 0,
-        "staged_fast": whole * k.out.h * k.out.w,
-        "staged_8" if k.out.bits == 8 else "staged": (blocks - whole) * k.out.h * k.out.w if is_staged else 0,
-    }
-
-
-def _turned(k: SimpleNamespace) -> SimpleNamespace:
-    """A map twice as high as wide is turned: its columns are taken for rows."""
-    if k.out.h < 2 * k.out.w or (k.kernel.h, k.stride.h) != (k.kernel.w, k.stride.w):
-        return k
-    pad = SimpleNamespace(top=k.pad.left, left=k.pad.top)
-    image, out = (SimpleNamespace(h=each.w, w=each.h, c=each.c, bits=each.bits) for each in (k.input, k.out))
-    return SimpleNamespace(**vars(k) | {"input": image, "out": out, "pad": pad})
-
-
-def _fours(k: SimpleNamespace, widths: Sequence[int], rows: int, words: int) -> Counts:
-    """Rows of outputs of any windows: four at a time, of some windows the last ones again."""
-    total: Counter[str] = Counter()
-    for width in widths:
-        is_known = k.kernel.w == k.kernel.h and k.kernel.w in (5, 7) and k.stride.w in (1, 2) and width >= 4
-        kind = f"_{k.kernel.w}_{k.stride.w}" if is_known else ""
-        fours, ones = (-(-width // 4), 0) if is_known else divmod(width, 4)
-        total.update({f"rows{kind or '_any'}": rows, f"fours{kind}": rows * fours})
-        total.update({f"four_words{kind}": rows * fours * words})
-        if not is_known:
-            total.update({"ones": rows * ones, "one_words": rows * ones * words})
-    return total
-
-
-def _row_pairs(k: SimpleNamespace) -> int:
-    """Pairs of rows that a strip widens: each once, but for where the ring begins anew."""
-    spare = 15  # SPARE of depthwise_planes.c
-    count = top = ready = 0
-    for y in range(0, k.out.h * k.stride.h, k.stride.h):
-        if (y - top) // 2 > spare:
-            top, ready = y, 0
-        end = max(ready, -(-(y - top + k.kernel.h) // 2))
-        count, ready = count + end - ready, end
-    return count
-
-
-def _depthwise_poly(k: SimpleNamespace, call: KernelCall) -> Counts:
-    """``depthwise_poly.c``: strips of eight channels; words of a row are made once, rows of outputs in twos."""
-    k = _turned(SimpleNamespace(**{**FIXED["depthwise_poly"], **vars(k)}))
-    blocks, channels, before = -(-k.out.c // 8), k.out.c, 2
-    in_word = {4: 3, 2: 4}[k.input.bits]
-    strips = -(-k.out.w // k.strip)
-    is_row = k.out.w <= k.strip and k.pad.left == 1 and k.out.w % in_word == 0
-    words = k.out.w // in_word if is_row else strips * -(-(min(k.strip, k.out.w) + before) // in_word)
-    twos, ones = divmod(k.out.h, 2)
-    turns = twos + ones
-    rows = k.out.h + 2 + 2 * (k.out.h // 16)  # as many again where the ring begins anew
-    inside = max(0, min(k.input.h + k.pad.top, rows) - k.pad.top)
-    edges = 0 if is_row else strips * (2 + (k.pad.left > 0))
-    whole = channels // 8
-    bits = k.input.bits
-    return {
-        "blocks": blocks,
-        "channels": channels,
-        "strips": blocks * strips,
-        "rows": blocks * rows * strips,
-        "edges": blocks * inside * edges,
-        f"words_{bits}": blocks * inside * words,
-        "filled": blocks * (rows - inside) * words,
-        "turns": blocks * turns * strips,
-        "channel_turns": channels * turns * strips,
-        f"products_{bits}": channels * twos * words,
-        f"single_products_{bits}": channels * ones * words,
-        "stores": blocks * k.out.h * strips,
-        f"stored_{k.out.bits}": whole * k.out.h * k.out.w,
-        "stored_rest": (blocks - whole) * k.out.h * k.out.w,
-    }
-
-
 def _fully_connected_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
     """``fully_connected_pairs.c``: groups of eight outputs, and smaller ones behind them."""
     groups, each = (k.out + 1) // 8, 4 if k.nest == 4 else 2
@@ -299,7 +206,7 @@ def _fully_connected_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
 
 def _fully_connected_fields(k: SimpleNamespace, call: KernelCall) -> Counts:
     """``fully_connected_fields.c``: groups of eight outputs, one of four behind them; two words of a column a step."""
-    fours = _groups(k.out)
+    fours = groups_of(k.out)
     groups, rest = divmod(fours, 2)
     units = -(-k.input // 8)
     segments = -(-units // k.segment)
@@ -323,7 +230,7 @@ def _fully_connected_fields(k: SimpleNamespace, call: KernelCall) -> Counts:
 
 def _conv_outer(k: SimpleNamespace, call: KernelCall) -> Counts:
     """``conv_outer.c``: tiles of four, six or eight pixels; outside of 1x1 kernels they go down in columns."""
-    tile, groups, taps = 2 * k.pixels, _groups(k.out.c), k.kernel.h * k.kernel.w
+    tile, groups, taps = 2 * k.pixels, groups_of(k.out.c), k.kernel.h * k.kernel.w
     form = f"{k.weight_bits}_{k.pixels}"
     run_bytes = -(-k.input.c * k.input.bits // 8)
     in_units, has_rest = -(-run_bytes // k.input.bits), run_bytes % k.input.bits != 0
@@ -331,13 +238,16 @@ def _conv_outer(k: SimpleNamespace, call: KernelCall) -> Counts:
     slots = chunks if k.chunk > in_units or k.kernel.w == 1 else k.kernel.w * chunks
     prepared = f"prepared_{k.input.bits}_{k.pixels}"
     is_pointwise = taps == 1 and k.pad.top == k.pad.left == 0
+    has_bytes = k.finish == 6 or (k.finish == 0 and k.constants is not None)
+    is_all = k.out.bits == 8 and (k.requant.low, k.requant.high) == (-128, 127)
+    is_direct = k.out.c % GROUP == 0 and k.finish != 0 and (is_all or not has_bytes)
     columns = -(-k.out.w // tile)
     tiles = columns * k.out.h
     again = max(0, k.kernel.h - k.stride.h) if k.dilation.h == 1 else 0
     rows = k.kernel.h + (k.out.h - 1) * (k.kernel.h - again)  # of windows, prepared for a column of tiles
     if is_pointwise:
         tiles = -(-k.out.h * k.out.w // tile)
-        is_run = not has_rest and slots == 1
+        is_run = not has_rest and slots == 1 and is_direct
         work = {"tiles": tiles, prepared: 2 * tiles * in_units, "pixel_calls": 0 if is_run else tiles}
     elif k.is_window:
         work = {
@@ -358,7 +268,6 @@ def _conv_outer(k: SimpleNamespace, call: KernelCall) -> Counts:
             prepared: 2 * columns * rows * k.kernel.w * in_units,
         }
     pieces = -(-k.kernel.h * slots // k.chunks) if k.finish == 0 else 1
-    is_dense = k.out.c % 4 == 0
     units = (k.kernel.h if k.is_window else taps) * in_units  # a window's unit has three columns
     kind = "window_units" if k.is_window else "units"
     return {
@@ -369,8 +278,11 @@ def _conv_outer(k: SimpleNamespace, call: KernelCall) -> Counts:
         "odd_turns": tiles * groups if units % 3 and not k.is_window else 0,
         "pieces": tiles * pieces if k.finish == 0 else 0,
         "added": tiles * pieces * tile * 4 * groups if k.finish == 0 else 0,
-        "requantized": k.out.h * k.out.w * k.out.c if k.finish == 0 else 0,
-        "copied_pixels": 0 if is_dense or k.finish == 0 else k.out.h * k.out.w,
+        "requantized": k.out.h * k.out.w * k.out.c if k.finish == 0 and not has_bytes else 0,
+        "bytes": tiles * tile * 4 * groups if k.finish == 0 and has_bytes else 0,
+        "copied_pixels": 0 if is_direct or has_bytes or k.finish == 0 else k.out.h * k.out.w,
+        "stored_pixels": 0 if is_direct or not has_bytes else k.out.h * k.out.w,
+        "stored": 0 if is_direct or not has_bytes else k.out.h * k.out.w * k.out.c,
     }
 
 
@@ -378,8 +290,8 @@ KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Counts]] = {
     "conv_first": _conv_first,
     "conv_outer": _conv_outer,
     "conv_pairs": _conv_pairs,
-    "depthwise_planes": _depthwise_planes,
-    "depthwise_poly": _depthwise_poly,
+    "depthwise_planes": depthwise_planes,
+    "depthwise_poly": depthwise_poly,
     "fully_connected_fields": _fully_connected_fields,
     "fully_connected_pairs": _fully_connected_pairs,
 }

@@ -77,6 +77,11 @@ _RARE: Mapping[str, tuple[Kind, ...]] = {
         Kind(window=1, widths=(2, 4), is_signed=True),
         Kind(window=1, widths=(4, 4), is_signed=True),
         Kind(window=1, widths=(2, 2), out_bits=8),
+        Kind(window=1, widths=(4, 4), out_bits=8),
+        Kind(window=3, widths=(4, 4), out_bits=8),
+        Kind(window=1, widths=(2, 4), out_bits=8),
+        Kind(window=3, channels=96, widths=(4, 4)),  # in pieces
+        Kind(window=3, channels=128, widths=(2, 4)),
     ),
     "conv_pairs": (
         Kind(window=1, stride=1, widths=(8, 8), is_signed=False),
@@ -99,6 +104,14 @@ _RARE: Mapping[str, tuple[Kind, ...]] = {
         Kind(window=3, widths=(8, 2)),
     ),
     "depthwise_poly": (Kind(window=3, stride=1, widths=(2, 4), out_bits=8),),
+    "fully_connected_fields": (
+        Kind(widths=(4, 4)),
+        Kind(widths=(2, 4)),
+        Kind(widths=(2, 2)),
+        Kind(widths=(4, 2)),
+        Kind(widths=(4, 4), out_bits=8),
+        Kind(widths=(2, 2), out_bits=8),
+    ),
     "fully_connected_pairs": (Kind(widths=(4, 8)),),
 }
 

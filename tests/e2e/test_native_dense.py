@@ -144,8 +144,8 @@ static void try_lines(int32_t words, int32_t groups, int32_t pairs, int32_t at)
     spoil();
     const int32_t step = 4 * groups + at;
     int8_t *a = expected.data + GUARD + at, *c = actual.data + GUARD + at;
-    qmcu_tiles_line__ref(column, &tiles, a, a + step, pairs, step);
-    qmcu_tiles_line__dsp(column, &tiles, c, c + step, pairs, step);
+    qmcu_tiles_line__ref(column, &tiles, a, a + step, pairs);
+    qmcu_tiles_line__dsp(column, &tiles, c, c + step, pairs);
     compare();
 }
 

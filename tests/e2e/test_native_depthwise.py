@@ -18,7 +18,7 @@ from tests.e2e.test_packed_kernels_on_a_board import inputs_of, run_on_board, si
 from tests.support.firmware import CLOCK_HZ
 from tests.unit import test_depthwise_variants
 
-MEMORY = MemoryMap(flash_start=0, flash_bytes=0x20000, ram_start=0x20000000, ram_bytes=0x10000, stack_bytes=4096)
+MEMORY = MemoryMap(flash_start=0, flash_bytes=0x20000, ram_start=0x20000000, ram_bytes=0x20000, stack_bytes=4096)
 EVERY = 7  # case of the list that the host runs
 HEAD = """
 #include <string.h>
@@ -35,7 +35,7 @@ static uint32_t any(void)
 
 static int32_t between(int32_t low, int32_t high) { return low + (int32_t)(any() >> 4) % (high - low + 1); }
 
-#define BYTES 4096
+#define BYTES 8192
 static _Alignas(4) int8_t input[BYTES], expected[BYTES], actual[BYTES];
 static int32_t channels[8 * 64];
 static int runs, differing;
@@ -68,12 +68,32 @@ int main(void)
     for (int32_t bits = 2; bits <= 8; bits *= 2)
     for (int32_t count = 0; count <= 9; ++count)
     for (int32_t shift = 0; shift < 4; ++shift)
-    for (int32_t still = 0; still < 3; ++still) {
+    for (int32_t still = 0; still < 4; ++still) {
         const qmcu_row_pair_t rows = {{input + shift, input + 1000 + 3 * shift},
-                                      {still == 1 ? 0 : 13, still == 2 ? 0 : 11 + shift}, bits};
+                                      {still == 1 ? 0 : 13, still == 2 ? 0 : still == 3 ? 13 : 11 + shift},
+                                      shift == 3, count, count & 3, 0xfff3fff3u, bits};
         spoil();
-        qmcu_pair_rows__ref(&rows, count, 4 * (1 + shift), (uint32_t *)expected + 4);
-        qmcu_pair_rows__dsp(&rows, count, 4 * (1 + shift), (uint32_t *)actual + 4);
+        qmcu_pair_rows__ref(&rows, 4 * (1 + shift), (uint32_t *)expected + 4);
+        qmcu_pair_rows__dsp(&rows, 4 * (1 + shift), (uint32_t *)actual + 4);
+        compare();
+    }
+    return report();
+}
+""",
+    "planes_lanes": """
+int main(void)
+{
+    for (int32_t number = 1; number <= 4; ++number)
+    for (int32_t i = 0; i < 40; ++i) {
+        for (int32_t c = 0; c < 4 * number; ++c) {
+            channels[c] = (int32_t)any();
+        }
+        for (int32_t c = 0; c < number; ++c) {
+            channels[4 * c + 3] = between(0, 30) | between(1, 258) * 256;
+        }
+        spoil();
+        qmcu_planes_lanes_3__ref(input + i, channels, number, (uint32_t *)expected + 1);
+        qmcu_planes_lanes_3__dsp(input + i, channels, number, (uint32_t *)actual + 1);
         compare();
     }
     return report();
@@ -98,32 +118,61 @@ static void fill(int32_t number, int32_t words, int32_t form, int32_t most)
     }
 }
 
+/* Rows of three by three windows: so many of each parity, anywhere in the planes. */
+static void try_rows(int32_t stride, int32_t form, int32_t count)
+{
+    const int32_t words = QMCU_LANE_HEAD + QMCU_WINDOW_3_WORDS, number = between(1, 4);
+    qmcu_planes_rows_t rows;
+    rows.channel = (const uint32_t *)channels;
+    rows.channels = number;
+    rows.count = count;
+    rows.pitch = between(4, 9);
+    rows.row_step = between(100, 150);
+    rows.stride = stride;
+    rows.form = form;
+    spoil();
+    fill(2 * number, words, form, form == QMCU_LINE ? 32767 : 256);
+    int8_t *const outputs[2] = {expected, actual};
+    for (int32_t i = 0; i < 2; ++i) {
+        state = 77u * (uint32_t)count + 5u * (uint32_t)stride + (uint32_t)form;
+        for (int32_t part = 0; part < 2; ++part) {
+            rows.part[part].plane = (const uint32_t *)input + 4 * between(0, 9);
+            rows.part[part].out = outputs[i] + (part == 0 ? 5 : 1500) + between(0, 3);
+            rows.part[part].rows = between(0, 3);
+        }
+        if (i == 0) {
+            qmcu_planes_rows_3__ref(&rows);
+        } else {
+            qmcu_planes_rows_3__dsp(&rows);
+        }
+    }
+    compare();
+}
+
 int main(void)
 {
-    for (int32_t kind = 0; kind < 24; ++kind)
+    for (int32_t count = 1; count <= 18; ++count)
+    for (int32_t kind = 0; kind < 20; ++kind) {
+        try_rows(1 + (kind & 1), kind >> 1 & 1, count);
+    }
+    for (int32_t kind = 0; kind < 16; ++kind)
     for (int32_t count = 0; count <= 11; ++count) {
-        static const int32_t sizes[][2] = {{3, 2}, {3, 2}, {3, 2}, {7, 4}, {4, 3}, {5, 3}};
-        const int32_t is_three = kind % 6 < 3, form = kind / 12;
+        static const int32_t sizes[][2] = {{3, 2}, {7, 4}, {4, 3}, {5, 3}};
         qmcu_planes_row_t row;
-        row.columns = sizes[kind % 6][0];
-        row.pairs = sizes[kind % 6][1];
-        row.stride = 1 + (is_three ? kind % 6 : (int32_t)(any() & 1u));
-        row.is_odd = kind / 6 & 1;
-        row.form = form;
-        row.channel_words = 4 + (is_three ? 5 : row.columns * row.pairs) + (int32_t)(any() & 3u);
+        row.columns = sizes[kind % 4][0];
+        row.pairs = sizes[kind % 4][1];
+        row.stride = 1 + (int32_t)(any() % 3u);
+        row.is_odd = kind / 4 & 1;
+        row.form = kind / 8;
+        row.channel_words = 4 + row.columns * row.pairs + (int32_t)(any() & 3u);
         row.channel = (const uint32_t *)channels;
         row.channels = between(1, 4);
-        row.count = is_three && count == 0 ? 12 : count;
+        row.count = count;
         row.pitch = between(4, 9);
         spoil();
-        fill(row.channels, row.channel_words, form, form == QMCU_LINE ? 32767 : 256);
-        if (is_three) {
-            qmcu_planes_row_3__ref((uint32_t *)input, &row, expected + 5);
-            qmcu_planes_row_3__dsp((uint32_t *)input, &row, actual + 5);
-        } else {
-            qmcu_planes_row__ref((uint32_t *)input, &row, expected + 5);
-            qmcu_planes_row__dsp((uint32_t *)input, &row, actual + 5);
-        }
+        fill(row.channels, row.channel_words, row.form, row.form == QMCU_LINE ? 32767 : 256);
+        qmcu_planes_row__ref((uint32_t *)input, &row, expected + 5);
+        qmcu_planes_row__dsp((uint32_t *)input, &row, actual + 5);
         compare();
     }
     return report();

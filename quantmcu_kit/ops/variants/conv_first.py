@@ -13,7 +13,7 @@ from quantmcu_kit.ops.variants.variant import Variant
 _WORD_BYTES = 4
 _RUN = 9  # values of a row of the window
 _TAPS = 27
-_PAIRS = 4  # PAIRS of conv_first.c
+_PAIRS = 8  # PAIRS of conv_first.c
 _NEST = 8  # also of narrower weights: there are few
 _FIELDS = ("in", "out", "stride", "pad", "in_zero")  # that this kernel has as conv_2d does
 
@@ -22,7 +22,7 @@ def _order() -> np.ndarray:
     """Which value of a window [row, column, channel] each lane of the column holds, in the order of runs by fours."""
     quads = [row * _RUN + first + value for row in range(3) for first in (0, 4) for value in range(4)]
     ends = [row * _RUN + _RUN - 1 for row in range(3)]
-    return np.array([*quads, ends[0], ends[2], ends[1], -1])  # the words of four are (k, k + 2) and (k + 1, k + 3)
+    return np.array([*quads, ends[2], ends[0], -1, ends[1]])  # the words of four are (k, k + 2) and (k + 1, k + 3)
 
 
 def supports(params: Params) -> bool:

@@ -95,8 +95,6 @@ def _plan_of(params: Params, form: Form) -> _Plan | None:
         if constants is not None:
             return replace(plan, finish=finish, constants=constants)
     if not is_one_piece:
-        return plan
-    if not is_one_piece:
         return replace(plan, constants=_lanes(params, plan, np.ones(channels, bool), 0))
     kind = _Finish.LANES if (requant.dtype.bits, requant.low, requant.high) == (4, 0, 15) else _Finish.BYTES
     constants = _lines_or_lanes(params, plan, 0 if kind is _Finish.LANES else _RAISED)

@@ -16,7 +16,7 @@ from quantmcu_kit.ops.variants.variant import Variant
 _WORD_BYTES = 4
 _ARRANGED = ("weight_zero", "weight_bits", "weights", "requant")  # fields of conv_2d that this kernel has otherwise
 _BUFFER_BYTES = 4096  # of the columns of a strip, where one pair of pixels does not need more
-_COLUMN_BYTES, _MOST_PAIRS = 512, 8  # of pairs that one call multiplies
+_COLUMN_BYTES, _MOST_PAIRS = 1536, 16  # of pairs that one call multiplies
 _MOST_MOVES = 7  # of the buffer from row to row: more take more memory, and less time
 
 
@@ -63,7 +63,7 @@ class _Strip:
         channels, taps = self.params.in_shape[3], self.params.weights.taps
         held = 1 if self.pairs else self.moves
         windows = 0 if self.is_widened else held * 2 * _WORD_BYTES * pairs.run_words(taps) + 2 * taps
-        return windows + self.buffer_bytes + self.columns * channels + 2 * _channels(self.params)
+        return windows + self.buffer_bytes + self.columns * channels + 2 * held * _channels(self.params)
 
 
 def _strip(params: Params, nest: int) -> _Strip:
@@ -80,12 +80,12 @@ def _strip(params: Params, nest: int) -> _Strip:
 
 
 def _pairs_at_a_time(params: Params, nest: int) -> int:
-    """Pairs of pixels that one call multiplies where outputs are lines and go straight into the map."""
-    is_straight = nest == 8 and params.in_dtype.bits == 8 and params.out_shape[3] % pairs.GROUP == 0
-    if not is_straight or pairs.lines_of(params) is None:
+    """Pairs of pixels that one call multiplies where outputs are lines."""
+    if nest < 8 or params.in_dtype.bits < 8 or pairs.lines_of(params) is None:
         return 1
     pair = 2 * _WORD_BYTES * pairs.run_words(params.weights.taps)
-    return max(1, min(_MOST_PAIRS, _COLUMN_BYTES // pair, params.out_size.w // 2))
+    most = min(_COLUMN_BYTES // pair, _COLUMN_BYTES // (2 * _channels(params)))
+    return max(1, min(_MOST_PAIRS, most, params.out_size.h * params.out_size.w // 2))
 
 
 def _channels(params: Params) -> int:

@@ -19,6 +19,7 @@ from quantmcu_kit.ops.variants.variant import Variant
 _BLOCK = 4  # QMCU_BLOCK of core/planes.h: channels of a block
 _LINE, _TWICE = 0, 1  # QMCU_LINE, QMCU_TWICE
 _MOST_LANE, _MOST_FACTOR = (1 << 15) - 1, 1 << 14
+_COLUMN_PAIRS = 4  # QMCU_COLUMN_PAIRS
 _SPARE = 15  # SPARE of depthwise_planes.c
 _MOST_TAPS = 128  # MOST_TAPS: of a window with three more rows
 _MOST_COLUMNS = 64  # of a strip: more would take scratch and save little
@@ -54,7 +55,8 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_depthwise_planes``."""
     form, constants = _arranged(params)
     attrs, kernel, requant = params.attrs, params.kernel, params.requant
-    strip = strip_columns(_longest_row(params), _MOST_COLUMNS)
+    held, rows = _held(params)
+    strip = strip_columns(_longest_row(params), _MOST_COLUMNS // attrs.stride.w if rows > 1 else _MOST_COLUMNS)
     fields = (
         ("in", map_fields(params.in_shape[1:], params.in_dtype)),
         ("out", map_fields(params.out_shape[1:], requant.dtype)),
@@ -71,8 +73,16 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
         ("lanes", constants),
     )
     pairs, columns = kernel.h // 2 + 1, (strip - 1) * attrs.stride.w + kernel.w
-    words = _BLOCK * (2 * (4 + pairs * kernel.w) + pairs * columns + _SPARE)
-    return (KernelCall("depthwise_planes", fields, scratch_bytes=4 * words + _BLOCK * strip),)
+    words = _BLOCK * (2 * (4 + pairs * kernel.w) + held * columns + _SPARE)
+    return (KernelCall("depthwise_planes", fields, scratch_bytes=4 * words + _BLOCK * rows * strip),)
+
+
+def _held(params: Params) -> tuple[int, int]:
+    """Pairs of rows that a column holds, and rows of outputs that are computed together."""
+    kernel, stride = params.kernel, params.attrs.stride
+    if kernel.w == 3 and kernel.h in (2, 3) and stride.h == stride.w <= 2:
+        return _COLUMN_PAIRS, (2 * _COLUMN_PAIRS - 2) // stride.h
+    return kernel.h // 2 + 1, 1
 
 
 def _longest_row(params: Params) -> int:

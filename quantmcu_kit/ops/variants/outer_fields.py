@@ -18,7 +18,8 @@ UNIT = 8  # channels that are prepared and multiplied together
 _MAX_WORD_SUM = 1 << 32
 _MOST_SHIFT = 16  # of a line
 _FAR = 1 << 40  # more than any offset of a line
-_SLOPES = 9  # slopes that are tried for a line
+# Slopes that are tried for a line: far ones, then close ones.
+_TURNS = (*sorted(range(-9, 10), key=abs), *(turn / 8 for turn in sorted(range(-7, 8), key=abs)))
 
 
 @dataclass(frozen=True)
@@ -251,43 +252,56 @@ def any_lines(channels: Sequence[Outputs], limits: tuple[int, int], raised: int)
     least, most = (each + raised for each in limits)
     result, is_found = np.zeros((len(channels), 3), np.int64), np.zeros(len(channels), bool)
     for index, channel in enumerate(channels):
-        shift = min(_MOST_SHIFT, 14 - math.frexp(channel.scale)[1])  # scale < 2^exponent: multipliers are below 2^30
+        shift = min(_MOST_SHIFT, 15 - math.frexp(channel.scale)[1])  # scale < 2^exponent: multipliers are below 2^31
         higher = replace(channel, values=channel.values + raised)
-        line = _line(higher, (least, most), shift, 15) if shift > 0 else None
+        line = _line(higher, (least, most), shift, are_halves=True) if shift > 0 else None
         if line is not None:
             result[index], is_found[index] = (*line, shift), True
     return result.astype(np.int32), is_found
 
 
-def _line(channel: Outputs, limits: tuple[int, int], shift: int, bits: int = 31) -> tuple[int, int] | None:
+def _line(channel: Outputs, limits: tuple[int, int], shift: int, *, are_halves: bool = False) -> tuple[int, int] | None:
     """(multiplier, offset) that give the outputs of all fields.
 
     Args:
         limits: of outputs, which the kernel applies to what the line gives.
-        bits: of the magnitude of outputs before they are limited.
+        are_halves: outputs must be halfwords before they are limited; and the kernel has another way, which saves long
+            searches.
     """
-    fields, values, (least, most) = channel.fields, channel.values, limits
     middle = round(channel.scale * 2.0 ** (16 + shift))
-    spread = middle / (2 * max(1, len(fields)))
-    for turn in sorted(range(-_SLOPES, _SLOPES + 1), key=abs):
+    spread = middle / (2 * max(1, len(channel.fields)))
+    for turn in _TURNS:
         multiplier = middle + round(turn * spread)
-        if not 0 <= multiplier < 1 << 31:
-            continue
-        scaled = (multiplier * fields) >> 16
-        # scaled + offset >= value << shift unless it is the least, and < (value + 1) << shift unless it is the highest.
-        low = (values << shift) - scaled
-        up = low + (1 << shift) - 1
-        lowest, highest = int(low[values > least].max(initial=-_FAR)), int(up[values < most].min(initial=_FAR))
-        if lowest == -_FAR or highest == _FAR:  # one limit alone: as close to it as to others
-            offset = highest - (1 << shift - 1) if highest < _FAR else lowest + (1 << shift - 1)
-        else:
-            offset = (lowest + highest) // 2
-        moved = scaled + offset
-        fits = lowest <= highest and abs(moved).max() < 1 << 31
-        if fits and abs(moved >> shift).max() < 1 << bits:
-            if np.array_equal(np.clip(moved >> shift, least, most), values):
+        if 0 <= multiplier < 1 << 31:
+            offset, excess = _offset(channel, limits, multiplier, shift)
+            if offset is not None and (not are_halves or _are_halves(channel, multiplier, offset, shift)):
                 return multiplier, offset
+            if are_halves and turn == 0 and excess > multiplier >> 17:  # half a step of sums: slopes hardly mend that
+                return None
     return None
+
+
+def _are_halves(channel: Outputs, multiplier: int, offset: int, shift: int) -> bool:
+    ends = (multiplier * channel.fields[[0, -1]] >> 16) + offset >> shift
+    return bool(np.abs(ends).max() < 1 << 15)
+
+
+def _offset(channel: Outputs, limits: tuple[int, int], multiplier: int, shift: int) -> tuple[int | None, int]:
+    """The offset of a line with this slope, if there is one; by how much outputs contradict one another."""
+    fields, values, (least, most) = channel.fields, channel.values, limits
+    scaled = (multiplier * fields) >> 16
+    # scaled + offset >= value << shift unless it is the least, and < (value + 1) << shift unless it is the highest.
+    low = (values << shift) - scaled
+    up = low + (1 << shift) - 1
+    lowest, highest = int(low[values > least].max(initial=-_FAR)), int(up[values < most].min(initial=_FAR))
+    if lowest == -_FAR or highest == _FAR:  # one limit alone: as close to it as to others
+        offset = highest - (1 << shift - 1) if highest < _FAR else lowest + (1 << shift - 1)
+    else:
+        offset = (lowest + highest) // 2
+    moved = scaled + offset
+    fits = lowest <= highest and abs(moved).max() < 1 << 31
+    is_line = fits and np.array_equal(np.clip(moved >> shift, least, most), values)
+    return (offset if is_line else None), lowest - highest
 
 
 def steps(channels: Iterable[Outputs], count: int, form: Form) -> np.ndarray | None:

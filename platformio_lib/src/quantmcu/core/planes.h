@@ -9,11 +9,13 @@
 
 #define QMCU_BLOCK 4
 
-/* Two rows of a map: four channels of each pixel from where `row` points on. */
+/* Two rows of a map: four channels of each pixel from where `row` points on. Padding lies before and behind them. */
 typedef struct {
     const int8_t *row[2];
     int32_t pixel_bytes[2]; /* 0: one pixel for all of a row of padding */
-    int32_t bits;           /* of a value: 8 (int8), 4 or 2 (unsigned) */
+    int32_t before, inner, after; /* columns */
+    uint32_t padding;             /* its words */
+    int32_t bits;                 /* of a value: 8 (int8), 4 or 2 (unsigned) */
 } qmcu_row_pair_t;
 
 /* How the sum of a window becomes a value; both forms saturate to int8.
@@ -39,6 +41,26 @@ typedef struct {
 } qmcu_planes_row_t;
 
 #define QMCU_LANE_HEAD 4
+
+/* Rows of outputs whose windows have three columns of two pairs, in planes whose columns have QMCU_COLUMN_PAIRS of them.
+ * Rows of part 0 have windows that begin with the upper row of a pair, those of part 1 with the lower one, and the next
+ * row's begin one pair further. A channel is described by its lane and weights for part 0, then by those for part 1. */
+typedef struct {
+    struct {
+        const uint32_t *plane; /* the pair with which the first row's windows begin, of the first channel */
+        int8_t *out;
+        int32_t rows;
+    } part[2];
+    const uint32_t *channel; /* [channels][2][QMCU_LANE_HEAD + QMCU_WINDOW_3_WORDS] */
+    int32_t channels;
+    int32_t count;    /* outputs of a row of a channel, > 0 */
+    int32_t pitch;    /* bytes from output to output */
+    int32_t row_step; /* bytes from row to row of a part */
+    int32_t stride;   /* columns from window to window: 1 or 2 */
+    int32_t form;     /* QMCU_LINE or QMCU_TWICE */
+} qmcu_planes_rows_t;
+
+#define QMCU_COLUMN_PAIRS 4
 
 /* Windows of three columns and at most three rows have five words of weights: of two rows for each column, which meet
  * the words of the pair that lies in a window as a whole; then of the third row for columns 0 and 1, for column 2. */

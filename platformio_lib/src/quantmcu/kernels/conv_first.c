@@ -12,7 +12,7 @@
 #define CHANNELS 3
 #define RUN 9
 #define WORDS 14 /* of a column */
-#define PAIRS 4  /* of columns that are held at a time where outputs are lines */
+#define PAIRS 8  /* of columns that are held at a time where outputs are lines */
 
 typedef struct {
     const qmcu_conv_first_t *layer;
@@ -31,36 +31,24 @@ typedef struct {
     int8_t *out;
 } pixel_t;
 
-static void pad(int8_t value, int32_t bytes, int8_t *to)
+/* `columns` columns of three rows of the input from a pixel on, with what lies around the image. */
+static void gather(const work_t *work, const pixel_t *pixel, int32_t columns, int8_t *to)
 {
-    for (; bytes > 0; --bytes) {
-        *to++ = value;
-    }
-}
-
-static void gather(const work_t *work, const pixel_t *pixel, int8_t *to)
-{
-    const qmcu_conv_first_t *layer = work->layer;
-    const int is_within = pixel->x >= 0 && pixel->x + ROWS <= layer->in.w;
-    const int is_run = is_within && work->in_bits == 8 && work->in->pixel_bytes == CHANNELS;
-    for (int32_t y = pixel->y; y < pixel->y + ROWS; ++y) {
-        if (y < 0 || y >= layer->in.h) {
-            pad(layer->in_zero, RUN, to);
-            to += RUN;
-            continue;
-        }
-        if (is_run) {
-            to = qmcu_copy_bytes(qmcu_source_pixel(work->in, y, pixel->x), RUN, to);
-            continue;
-        }
-        for (int32_t x = pixel->x; x < pixel->x + ROWS; ++x, to += CHANNELS) {
-            if (x < 0 || x >= layer->in.w) {
-                pad(layer->in_zero, CHANNELS, to);
-            } else if (work->in_bits == 8) {
-                qmcu_copy_bytes(qmcu_source_pixel(work->in, y, x), CHANNELS, to);
-            } else {
-                qmcu_fetch(qmcu_source_pixel(work->in, y, x), work->in_bits, CHANNELS, to);
+    const int32_t height = work->layer->in.h, width = work->layer->in.w, step = work->in->pixel_bytes;
+    const int32_t first = pixel->x, end = first + columns, bits = work->in_bits;
+    const int8_t zero = work->layer->in_zero, padding[CHANNELS] = {zero, zero, zero};
+    for (int32_t y = pixel->y, last = y + ROWS; y < last; ++y) {
+        const int is_there = y >= 0 && y < height;
+        const int8_t *next = is_there ? qmcu_source_row(work->in, y) + (first - work->in->left) * step : padding;
+        for (int32_t x = first; x < end; ++x, to += CHANNELS, next += is_there ? step : 0) {
+            const int8_t *from = x >= 0 && x < width ? next : padding;
+            if (bits < 8 && from != padding) {
+                qmcu_fetch(from, bits, CHANNELS, to);
+                continue;
             }
+            to[0] = from[0];
+            to[1] = from[1];
+            to[2] = from[2];
         }
     }
 }
@@ -68,7 +56,7 @@ static void gather(const work_t *work, const pixel_t *pixel, int8_t *to)
 static inline void multiply_tiles(const work_t *work, int8_t *a, int8_t *b)
 {
     if (work->tiles.lanes == NULL) {
-        qmcu_tiles_line(work->columns, &work->tiles, a, b, 1, 0);
+        qmcu_tiles_line(work->columns, &work->tiles, a, b, 1);
     } else {
         qmcu_tiles_s8(work->columns, &work->tiles, a, b);
     }
@@ -88,9 +76,16 @@ static void multiply(const work_t *work, int8_t *a, int8_t *b)
 /* Two pixels anywhere; they may be one. */
 static void compute(const work_t *work, const pixel_t *a, const pixel_t *b)
 {
-    gather(work, a, work->window_a);
-    gather(work, b, work->window_b);
-    qmcu_widen_nines(work->window_a, work->window_b, RUN, work->columns, 1, 0);
+    const int32_t between = b->x - a->x;
+    if (a->y == b->y && between > 0 && between <= ROWS) { /* windows that adjoin */
+        gather(work, a, ROWS + between, work->window_a);
+        const int8_t *window = work->window_a + between * CHANNELS;
+        qmcu_widen_nines(work->window_a, window, (ROWS + between) * CHANNELS, work->columns, 1, 0);
+    } else {
+        gather(work, a, ROWS, work->window_a);
+        gather(work, b, ROWS, work->window_b);
+        qmcu_widen_nines(work->window_a, work->window_b, RUN, work->columns, 1, 0);
+    }
     multiply(work, a->out, b->out);
 }
 
@@ -111,7 +106,7 @@ static void multiply_lines(const work_t *work, const int8_t *window, int32_t ste
     for (; pairs > 0; pairs -= PAIRS) {
         const int32_t count = pairs < PAIRS ? pairs : PAIRS;
         qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns, count, 2 * step);
-        qmcu_tiles_line(work->columns, &work->tiles, out, out + out_step, count, out_step);
+        qmcu_tiles_line(work->columns, &work->tiles, out, out + out_step, count);
         window += 2 * count * step;
         out += 2 * count * out_step;
     }

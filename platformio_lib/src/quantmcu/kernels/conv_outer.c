@@ -9,8 +9,8 @@
 
 #include <string.h>
 
+#include "../primitives/outer_outputs.h"
 #include "../primitives/outer_pixels.h"
-#include "../primitives/runs.h"
 
 #define MOST_PIXELS QMCU_OUTER_MOST_PIXELS
 #define UNIT_WORDS QMCU_OUTER_UNIT_WORDS
@@ -101,36 +101,6 @@ static void prepare_row(const state_t *s, int32_t y, const int32_t *x, int is_ru
     }
 }
 
-/* Bytes in `room` become the outputs of the tile's pixels. */
-static void store(const state_t *s)
-{
-    const qmcu_conv_outer_t *layer = s->layer;
-    const qmcu_limits_t limits = {layer->out.c, layer->out.bits, layer->requant.low, layer->requant.high};
-    for (int32_t p = 0; p < s->count; ++p) {
-        qmcu_store_limited(s->room + p * s->room_bytes, &limits, s->out[p]);
-    }
-}
-
-/* Outputs of the sums of all pieces, in portable C. */
-static void requantize(const state_t *s)
-{
-    const qmcu_conv_outer_t *layer = s->layer;
-    const int32_t size = 2 * s->how.pixels;
-    int32_t sums[QMCU_CHANNEL_BLOCK];
-    int8_t values[QMCU_CHANNEL_BLOCK];
-    for (int32_t p = 0; p < s->count; ++p) {
-        for (int32_t first = 0; first < layer->out.c; first += QMCU_CHANNEL_BLOCK) {
-            const int32_t left = layer->out.c - first, count = left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK;
-            for (int32_t c = 0; c < count; ++c) {
-                sums[c] = s->totals[(first + c) * size + p];
-            }
-            int8_t *y = qmcu_room(s->out[p], layer->out.bits, first, values);
-            qmcu_requant_s8(sums, &layer->requant, first, count, y);
-            qmcu_store(y, count, s->out[p], layer->out.bits, first);
-        }
-    }
-}
-
 /* Multiplies the tile's units. */
 static inline void multiply(const state_t *s, qmcu_outer_tile_t *tile, int32_t pixels, const uint32_t *sum)
 {
@@ -171,11 +141,11 @@ static void run_pieces(state_t *s, const uint32_t *words, const uint32_t *sums)
         s->tile.weights += s->tile.groups * s->tile.units * layer->weight_bits;
     }
     if (layer->constants == NULL) {
-        requantize(s);
+        qmcu_outer_requantize(s->totals, 2 * s->how.pixels, &layer->requant, layer->out, s->out, s->count);
         return;
     }
     qmcu_outer_bytes(s->totals, layer->constants, 4 * s->tile.groups, s->how.pixels, s->room, s->room_bytes);
-    store(s);
+    qmcu_outer_store(s->room, s->room_bytes, &layer->requant, layer->out, s->out, s->count);
 }
 
 /* In one piece, and without C for the outputs, but where they must be brought from `room` to their places. */
@@ -199,7 +169,7 @@ static void run_window(state_t *s, const uint32_t *words, const uint32_t *sums)
         return;
     }
     if (s->are_bytes) {
-        store(s);
+        qmcu_outer_store(s->room, s->room_bytes, &layer->requant, layer->out, s->out, s->count);
         return;
     }
     const int32_t size = qmcu_run_bytes(layer->out.c, layer->out.bits);

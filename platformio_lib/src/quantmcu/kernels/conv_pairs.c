@@ -61,7 +61,7 @@ static inline void multiply_tiles(const work_t *work, const uint32_t *columns, i
     if (work->nest == 4) {
         qmcu_tiles_s4(columns, &work->tiles, a, b);
     } else if (work->tiles.lanes == NULL) {
-        qmcu_tiles_line(columns, &work->tiles, a, b, 1, 0);
+        qmcu_tiles_line(columns, &work->tiles, a, b, 1);
     } else {
         qmcu_tiles_s8(columns, &work->tiles, a, b);
     }
@@ -103,18 +103,34 @@ static void multiply_pixels(work_t *work, const int8_t *a, const int8_t *b, int8
     multiply_windows(work, a, b, channels, out_a, out_b);
 }
 
-/* The whole pairs of `pixels` pixels beside one another, by lines, into the map; returns how many pixels that were. */
+/* The whole pairs of `pixels` pixels beside one another, by lines; returns how many pixels that were. */
 static int32_t multiply_lines(const work_t *work, const int8_t *in, int32_t step, int32_t pixels, int8_t *out,
                               int32_t out_step)
 {
     const int32_t channels = work->layer->in.c, most = work->layer->moves, skip = 2 * step - channels;
+    const int32_t result_step = work->is_direct ? out_step : 4 * work->tiles.groups;
     qmcu_runs_t runs = {channels, most, skip, skip, 0, 0};
-    for (int32_t left = pixels >> 1; left > 0; left -= most, in += 2 * most * step, out += 2 * most * out_step) {
+    for (int32_t left = pixels >> 1; left > 0; left -= most, in += 2 * most * step) {
+        int8_t *results = work->is_direct ? out : work->out_a;
         runs.rows = left < most ? left : most;
         qmcu_widen_pair(in, in + step, &runs, work->columns);
-        qmcu_tiles_line(work->columns, &work->tiles, out, out + out_step, runs.rows, out_step);
+        qmcu_tiles_line(work->columns, &work->tiles, results, results + result_step, runs.rows);
+        for (int32_t i = 0; i < 2 * runs.rows && !work->is_direct; ++i) {
+            qmcu_store_pixel(results + i * result_step, &work->limits, out + i * out_step);
+        }
+        out += 2 * runs.rows * out_step;
     }
     return pixels & ~1;
+}
+
+/* Whether the rows of all pixels are one run, in both maps. */
+static int rows_adjoin(const qmcu_conv_pairs_t *layer, const qmcu_part_t *part)
+{
+    const qmcu_region_t region = part->region;
+    const int32_t width = region.right - region.left;
+    return layer->stride.h == 1 && layer->stride.w == 1 && part->in.row_bytes == width * part->in.pixel_bytes &&
+           part->out.row_bytes == width * part->out.pixel_bytes && region.bottom - part->in.top <= part->in.rows &&
+           region.bottom - part->out.top <= part->out.rows;
 }
 
 /* All pixels one after another, two at a time. */
@@ -123,14 +139,16 @@ static void compute_pixels(work_t *work, const qmcu_part_t *part)
     const qmcu_size_t stride = work->layer->stride;
     const int32_t step = stride.w * part->in.pixel_bytes, out_step = part->out.pixel_bytes;
     const qmcu_runs_t run = {work->layer->in.c, 1, 0, 0, 0, 0};
-    const int is_line = work->is_direct && work->in_bits == 8 && work->tiles.lanes == NULL;
+    const int is_line = work->in_bits == 8 && work->tiles.lanes == NULL;
+    const int is_plain = work->in_bits == 8 && work->is_direct;
     uint32_t *columns = work->columns, *sums = work->sums;
     const int8_t *waiting = NULL;
     int8_t *waiting_out = NULL;
-    for (int32_t oy = part->region.top; oy < part->region.bottom; ++oy) {
+    const int32_t width = part->region.right - part->region.left, is_run = rows_adjoin(work->layer, part);
+    for (int32_t oy = part->region.top; oy < part->region.bottom; oy = is_run ? part->region.bottom : oy + 1) {
         const int8_t *in = qmcu_source_pixel(&part->in, oy * stride.h, part->region.left * stride.w);
         int8_t *out = qmcu_target_pixel(&part->out, oy, part->region.left);
-        int32_t left = part->region.right - part->region.left;
+        int32_t left = is_run ? width * (part->region.bottom - oy) : width;
         if (waiting != NULL && left > 0) {
             multiply_pixels(work, waiting, in, waiting_out, out);
             waiting = NULL;
@@ -138,6 +156,10 @@ static void compute_pixels(work_t *work, const qmcu_part_t *part)
         }
         const int32_t done = is_line ? multiply_lines(work, in, step, left, out, out_step) : 0;
         left -= done, in += done * step, out += done * out_step;
+        for (; left >= 2 && is_plain; left -= 2, in += 2 * step, out += 2 * out_step) {
+            widen(work, in, in + step, &run, columns, sums);
+            multiply_tiles(work, columns, out, out + out_step);
+        }
         for (; left >= 2 && work->in_bits == 8; left -= 2, in += 2 * step, out += 2 * out_step) {
             widen(work, in, in + step, &run, columns, sums);
             multiply(work, columns, out, out + out_step);

@@ -2,9 +2,10 @@
  *
  * Per block of channels: its weights become words of two lanes in scratch, once for windows that begin with the upper
  * row of a pair and once for those that begin with the lower one. Per strip: two input rows at a time are widened into
- * four planes of words, once, padding filled in; per output row and channel, one primitive multiplies and requantizes.
+ * four planes of words, once, padding filled in; then one primitive multiplies and requantizes: some rows of outputs
+ * where windows have three columns and two or three rows, else one.
  *
- * Rows of a plane are a ring that moves on: pair p of the rows in column x lies at word x * pairs + p, so that each
+ * Rows of a plane are a ring that moves on: pair p of the rows in column x lies at word x * held + p, so that each
  * pair takes the place of the one that windows have left, one column further. After SPARE pairs the ring begins anew.
  *
  * A row has fixed costs. Where a part is TALL times as high as wide, it is turned: its columns are taken for rows. */
@@ -17,6 +18,7 @@
 #include "../primitives/runs.h"
 
 #define SPARE 15
+#define ROWS (2 * QMCU_COLUMN_PAIRS - 2) /* of outputs at stride 1, whose windows see all pairs that columns have */
 #define TALL 2
 #define MOST_TAPS 128 /* of a window with three more rows */
 
@@ -26,18 +28,21 @@ typedef struct {
     int32_t first, count; /* channels of the block that are computed */
     int32_t byte, skip;   /* of a pixel of the input: where the block's four channels begin, those before `first` */
     int32_t pairs;        /* words of a column that a window sees */
-    int32_t is_three;     /* whether windows have three columns and two or three rows */
+    int32_t held;         /* that a column has */
+    int32_t rows;         /* of outputs that are computed together */
+    int32_t is_three;     /* whether windows have three columns and two or three rows, 1 or 2 apart both ways */
     int32_t words;        /* of a channel's lane and weights */
     uint32_t *channels;   /* [count][2][words] */
     uint32_t *planes;
-    int8_t *staged;               /* [strip][QMCU_BLOCK]; NULL where values go into the map at once */
+    int8_t *staged;               /* [rows][strip][QMCU_BLOCK]; NULL where values go into the map at once */
     int32_t left, right;          /* columns of the output */
-    int32_t before, inner, after; /* columns that its windows see: of padding, of the image, of padding */
-    int32_t place;                /* of the first of them within a row of the image */
+    qmcu_row_pair_t seen;         /* columns that its windows see */
+    int32_t column, place;        /* of the first of them within a row of the image; of the block's channels there */
     int32_t end;                  /* input rows from here on are not needed */
     int32_t top;                  /* input row with which the ring begins */
     int32_t ready;                /* pairs of rows that are there */
     qmcu_planes_row_t row;        /* as it is for all rows of the strip */
+    qmcu_planes_rows_t group;     /* the same where is_three */
     int is_turned;                /* whether layer and part are turned; the weights are not */
     int8_t padding[QMCU_BLOCK];
 } block_t;
@@ -94,6 +99,12 @@ static void load_channels(const block_t *block)
     const qmcu_depthwise_planes_t *layer = block->layer;
     const int32_t count = layer->kernel.h * layer->kernel.w, step = qmcu_run_bytes(count, layer->weight_bits);
     uint32_t *even = block->channels;
+    const int is_plain = block->is_three && layer->kernel.h == 3 && !block->is_turned;
+    if (is_plain && (!QMCU_PACKED || layer->weight_bits == 8)) {
+        qmcu_planes_lanes_3(layer->weights + (ptrdiff_t)block->first * step, layer->lanes + QMCU_LANE_HEAD * block->first,
+                            block->count, even);
+        return;
+    }
     for (int32_t c = block->first; c < block->first + block->count; ++c, even += 2 * block->words) {
         int8_t buffer[MOST_TAPS];
         const int8_t *run = layer->weights + (ptrdiff_t)c * step;
@@ -111,62 +122,70 @@ static void load_channels(const block_t *block)
     }
 }
 
-/* Words of all channels from column to column. */
-static inline int32_t column_words(const block_t *block)
-{
-    return block->pairs * QMCU_BLOCK;
-}
-
-/* Columns of padding. Returns where the next column is. */
-static inline uint32_t *fill_columns(const block_t *block, int32_t count, uint32_t *out)
-{
-    const uint32_t word = ((uint32_t)block->layer->in_zero & 0xffffu) * 0x10001u;
-    const int32_t words = column_words(block);
-    for (; count > 0; --count, out += words) {
-        out[0] = out[1] = out[2] = out[3] = word;
-    }
-    return out;
-}
-
 /* Widens pair number `pair` of the rows, for all columns that the strip sees. */
-static void widen_pair(const block_t *block, int32_t pair)
+static void widen_pair(block_t *block, int32_t pair)
 {
     const qmcu_source_t *in = &block->part->in;
-    const int32_t words = column_words(block), height = block->layer->in.h;
-    uint32_t *out = fill_columns(block, block->before, block->planes + pair * QMCU_BLOCK);
-    qmcu_row_pair_t rows;
-    rows.bits = QMCU_PACKED ? block->layer->in.bits : 8;
-    for (int32_t i = 0, y = block->top + 2 * pair; i < 2; ++i, ++y) {
-        const int is_there = y >= 0 && y < height && y < block->end;
-        rows.row[i] = is_there ? qmcu_source_row(in, y) + block->place : block->padding;
-        rows.pixel_bytes[i] = is_there ? in->pixel_bytes : 0;
+    qmcu_row_pair_t *seen = &block->seen;
+    const int32_t y = block->top + 2 * pair, step = in->pixel_bytes;
+    const int is_upper = y >= 0 && y < block->end, is_lower = y + 1 >= 0 && y + 1 < block->end;
+    seen->row[0] = is_upper ? qmcu_source_row(in, y) + block->place : block->padding;
+    seen->pixel_bytes[0] = is_upper ? step : 0;
+    if (is_upper && y + 1 - in->top != in->rows) {
+        seen->row[1] = seen->row[0] + in->row_bytes;
+    } else if (is_lower) {
+        seen->row[1] = qmcu_source_row(in, y + 1) + block->place;
     }
-    qmcu_pair_rows(&rows, block->inner, words, out);
-    (void)fill_columns(block, block->after, out + block->inner * words);
+    seen->row[1] = is_lower ? seen->row[1] : block->padding;
+    seen->pixel_bytes[1] = is_lower ? step : 0;
+    qmcu_pair_rows(seen, block->held * QMCU_BLOCK, block->planes + pair * QMCU_BLOCK);
+}
+
+/* Puts a row of staged values into the map. */
+static void store_row(const block_t *block, const int8_t *staged, int8_t *pixel)
+{
+    const qmcu_depthwise_planes_t *layer = block->layer;
+    const int32_t count = block->right - block->left;
+    const qmcu_quads_t quads = {staged, count, block->count, layer->out.bits, layer->low, layer->high};
+    qmcu_store_quads(&quads, pixel + (QMCU_PACKED ? block->first * layer->out.bits >> 3 : block->first),
+                     block->part->out.pixel_bytes);
 }
 
 /* The strip's row oy of the output; its windows begin with row `begin` of the ring. */
 static void compute_row(block_t *block, int32_t oy, int32_t begin)
 {
-    const qmcu_depthwise_planes_t *layer = block->layer;
-    const qmcu_target_t *target = &block->part->out;
-    const uint32_t *plane = block->planes + (begin >> 1) * QMCU_BLOCK + block->skip;
-    int8_t *pixel = qmcu_target_pixel(target, oy, block->left);
+    int8_t *pixel = qmcu_target_pixel(&block->part->out, oy, block->left);
     qmcu_planes_row_t *row = &block->row;
     row->is_odd = begin & 1;
     row->channel = block->channels + row->is_odd * block->words;
-    int8_t *values = block->staged == NULL ? pixel + block->first : block->staged;
-    if (block->is_three) {
-        qmcu_planes_row_3(plane, row, values);
-    } else {
-        qmcu_planes_row(plane, row, values);
+    qmcu_planes_row(block->planes + (begin >> 1) * QMCU_BLOCK + block->skip, row,
+                    block->staged == NULL ? pixel + block->first : block->staged);
+    if (block->staged != NULL) {
+        store_row(block, block->staged, pixel);
     }
-    if (block->staged == NULL) {
-        return;
+}
+
+/* The same of `rows` rows that lie one after another in the map. */
+static void compute_rows(block_t *block, int32_t oy, int32_t rows, int32_t begin)
+{
+    const qmcu_target_t *target = &block->part->out;
+    int8_t *pixel = qmcu_target_pixel(target, oy, block->left);
+    const int32_t is_odd = begin & 1, is_mixed = block->layer->stride.h == 1;
+    const int32_t row_bytes = block->staged == NULL ? target->row_bytes : QMCU_BLOCK * (block->right - block->left);
+    int8_t *out = block->staged == NULL ? pixel + block->first : block->staged;
+    const uint32_t *plane = block->planes + (begin >> 1) * QMCU_BLOCK + block->skip;
+    qmcu_planes_rows_t *group = &block->group;
+    group->part[is_odd].plane = plane;
+    group->part[is_odd].out = out;
+    group->part[is_odd].rows = is_mixed ? (rows + 1) >> 1 : rows;
+    group->part[!is_odd].plane = plane + (is_odd ? QMCU_BLOCK : 0);
+    group->part[!is_odd].out = out + row_bytes;
+    group->part[!is_odd].rows = is_mixed ? rows >> 1 : 0;
+    group->row_step = is_mixed ? 2 * row_bytes : row_bytes;
+    qmcu_planes_rows_3(group);
+    for (; block->staged != NULL && rows > 0; --rows, out += row_bytes, pixel += target->row_bytes) {
+        store_row(block, out, pixel);
     }
-    const qmcu_quads_t quads = {block->staged, row->count, block->count, layer->out.bits, layer->low, layer->high};
-    qmcu_store_quads(&quads, pixel + (QMCU_PACKED ? block->first * layer->out.bits >> 3 : block->first),
-                     target->pixel_bytes);
 }
 
 static inline int32_t within(int32_t x, int32_t low, int32_t high)
@@ -180,22 +199,43 @@ static void describe_rows(block_t *block)
     const qmcu_depthwise_planes_t *layer = block->layer;
     const qmcu_source_t *in = &block->part->in;
     qmcu_planes_row_t *row = &block->row;
+    qmcu_planes_rows_t *group = &block->group;
+    row->channels = group->channels = block->count;
+    block->place = block->column + block->byte;
+    if (block->first > 0 && block->right - block->left == layer->out.w) { /* as for the channels before */
+        return;
+    }
     const int32_t start = block->left * layer->stride.w - layer->pad.left;
     const int32_t stop = (block->right - 1) * layer->stride.w - layer->pad.left + layer->kernel.w;
     const int32_t first = within(0, start, stop), last = within(layer->in.w, first, stop);
-    block->before = first - start;
-    block->inner = last - first;
-    block->after = stop - last;
-    block->place = (first - in->left) * in->pixel_bytes + block->byte;
-    block->end = (block->part->region.bottom - 1) * layer->stride.h - layer->pad.top + layer->kernel.h;
-    row->channels = block->count;
+    block->seen.before = first - start;
+    block->seen.inner = last - first;
+    block->seen.after = stop - last;
+    block->column = (first - in->left) * in->pixel_bytes;
+    block->place = block->column + block->byte;
+    const int32_t end = (block->part->region.bottom - 1) * layer->stride.h - layer->pad.top + layer->kernel.h;
+    block->end = end < layer->in.h ? end : layer->in.h;
+    group->channel = block->channels;
     row->channel_words = 2 * block->words;
-    row->count = block->right - block->left;
-    row->pitch = block->staged == NULL ? block->part->out.pixel_bytes : QMCU_BLOCK;
+    row->count = group->count = block->right - block->left;
+    row->pitch = group->pitch = block->staged == NULL ? block->part->out.pixel_bytes : QMCU_BLOCK;
     row->columns = layer->kernel.w;
     row->pairs = block->pairs;
-    row->stride = layer->stride.w;
-    row->form = layer->form;
+    row->stride = group->stride = layer->stride.w;
+    row->form = group->form = layer->form;
+}
+
+/* How many rows of outputs from oy on, whose windows begin with row `begin` of the ring, are computed together: their
+ * windows see no more pairs than columns have, and they lie one after another in the map. */
+static int32_t rows_from(const block_t *block, int32_t oy, int32_t begin)
+{
+    const qmcu_target_t *target = &block->part->out;
+    const int32_t place = oy - target->top, left = block->part->region.bottom - oy;
+    int32_t rows = block->is_three ? block->rows - (begin & 1) : 1;
+    if (place < target->rows && rows > target->rows - place) {
+        rows = target->rows - place;
+    }
+    return left < rows ? left : rows;
 }
 
 /* All rows of the strip. */
@@ -204,17 +244,23 @@ static void run_strip(block_t *block)
     const qmcu_depthwise_planes_t *layer = block->layer;
     const qmcu_region_t region = block->part->region;
     describe_rows(block);
-    for (int32_t oy = region.top; oy < region.bottom; ++oy) {
+    for (int32_t oy = region.top, rows; oy < region.bottom; oy += rows) {
         const int32_t y = oy * layer->stride.h - layer->pad.top;
         if (oy == region.top || (y - block->top) / 2 > SPARE) {
             block->top = y;
             block->ready = 0;
         }
         const int32_t begin = y - block->top;
-        for (; 2 * block->ready < begin + layer->kernel.h; ++block->ready) {
+        rows = rows_from(block, oy, begin);
+        const int32_t end = begin + (rows - 1) * layer->stride.h + layer->kernel.h;
+        for (; 2 * block->ready < end; ++block->ready) {
             widen_pair(block, block->ready);
         }
-        compute_row(block, oy, begin);
+        if (block->is_three) {
+            compute_rows(block, oy, rows, begin);
+        } else {
+            compute_row(block, oy, begin);
+        }
     }
 }
 
@@ -247,16 +293,21 @@ static void run_blocks(const qmcu_depthwise_planes_t *layer, const qmcu_part_t *
     const int32_t bits = QMCU_PACKED ? layer->out.bits : 8;
     block_t block;
     block.layer = layer;
+    block.column = 0;
     block.part = part;
     block.is_turned = is_turned;
     block.pairs = layer->kernel.h / 2 + 1;
-    block.is_three = layer->kernel.w == 3 && block.pairs == 2;
+    block.is_three = layer->kernel.w == 3 && block.pairs == 2 && layer->stride.h == layer->stride.w && layer->stride.w < 3;
+    block.held = block.is_three ? QMCU_COLUMN_PAIRS : block.pairs;
+    block.rows = block.is_three ? ROWS / layer->stride.h : 1; /* the next ones begin with an upper row */
     block.words = QMCU_LANE_HEAD + (block.is_three ? QMCU_WINDOW_3_WORDS : block.pairs * layer->kernel.w);
     block.channels = (uint32_t *)(void *)scratch; /* scratch is aligned for words */
     block.planes = block.channels + QMCU_BLOCK * 2 * block.words;
     const int32_t most = (layer->strip - 1) * layer->stride.w + layer->kernel.w;
-    int8_t *staged = (int8_t *)(block.planes + QMCU_BLOCK * (block.pairs * most + SPARE));
+    int8_t *staged = (int8_t *)(block.planes + QMCU_BLOCK * (block.held * most + SPARE));
     block.staged = bits < 8 || layer->low > -128 || layer->high < 127 ? staged : NULL;
+    block.seen.bits = QMCU_PACKED ? layer->in.bits : 8;
+    block.seen.padding = ((uint32_t)layer->in_zero & 0xffffu) * 0x10001u;
     fill_padding(&block);
     for (block.first = 0; block.first < layer->out.c; block.first += QMCU_BLOCK) {
         const int32_t channels = layer->out.c - block.first;

@@ -26,7 +26,8 @@ typedef struct {
 
 /* in and out are whole maps that do not overlap.
  * scratch, of words: with pairs = kernel.h / 2 + 1 and columns = (strip - 1) * stride.w + kernel.w,
- * 32 * (4 + pairs * kernel.w) + 16 * (pairs * columns + 15) + 4 * strip bytes. */
+ * 32 * (4 + pairs * kernel.w) + 16 * (held * columns + 15) + 4 * rows * strip bytes, where held = 4 and rows = 6 / stride
+ * if kernel.w = 3, pairs = 2 and both strides are 1 or both 2, else held = pairs and rows = 1. */
 void qmcu_depthwise_planes(const qmcu_depthwise_planes_t *layer, const int8_t *in, int8_t *out, int8_t *scratch);
 
 /* The same for a part of the output. */

@@ -52,7 +52,8 @@ extern "C" {
 /* Primitives that backends have: #define qmcu_<name> QMCU_BOUND(<name>) */
 #define qmcu_pair_rows QMCU_BOUND(pair_rows)
 #define qmcu_planes_row QMCU_BOUND(planes_row)
-#define qmcu_planes_row_3 QMCU_BOUND(planes_row_3)
+#define qmcu_planes_lanes_3 QMCU_BOUND(planes_lanes_3)
+#define qmcu_planes_rows_3 QMCU_BOUND(planes_rows_3)
 #define qmcu_store_quads QMCU_BOUND(store_quads)
 #define qmcu_poly_words QMCU_BOUND(poly_words)
 #define qmcu_poly_row QMCU_BOUND(poly_row)

@@ -74,10 +74,11 @@ static void pair_of_lines(const uint32_t *columns, const qmcu_tiles_t *tiles, in
     }
 }
 
-void qmcu_tiles_line__ref(const uint32_t *columns, const qmcu_tiles_t *tiles, int8_t *a, int8_t *b, int32_t pairs,
-                          int32_t out_step)
+void qmcu_tiles_line__ref(const uint32_t *columns, const qmcu_tiles_t *tiles, int8_t *a, int8_t *b, int32_t pairs)
 {
-    for (int32_t done = 0; done < pairs; ++done, columns += 2 * tiles->words) {
-        pair_of_lines(columns, tiles, a + 2 * done * out_step, b + 2 * done * out_step);
+    pair_of_lines(columns, tiles, a, b);
+    for (ptrdiff_t done = 1, step = pairs > 1 ? b - a : 0; done < pairs; ++done) {
+        columns += 2 * tiles->words;
+        pair_of_lines(columns, tiles, a + 2 * done * step, b + 2 * done * step);
     }
 }

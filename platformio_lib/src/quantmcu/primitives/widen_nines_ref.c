@@ -11,8 +11,8 @@ static void widen(const int8_t *x, int32_t pitch, uint32_t *column)
         column[4] = qmcu_lanes_of(run[4], run[6]);
         column[6] = qmcu_lanes_of(run[5], run[7]);
     }
-    column[0] = qmcu_lanes_of(x[8], x[pitch + 8]);
-    column[2] = qmcu_lanes_of(x[2 * pitch + 8], 0);
+    column[0] = qmcu_lanes_of(x[2 * pitch + 8], x[2 * pitch + 8] < 0 ? -1 : 0);
+    column[2] = qmcu_lanes_of(x[8], x[pitch + 8]);
 }
 
 void qmcu_widen_nines__ref(const int8_t *a, const int8_t *b, int32_t pitch, uint32_t *columns, int32_t pairs,

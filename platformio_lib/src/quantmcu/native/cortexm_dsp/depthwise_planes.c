@@ -1,7 +1,8 @@
 /* depthwise_planes.c: planes of row pairs, their windows and staged values, on Cortex-M with the DSP extension.
  *
  * Two products at a time by SMLAD. For windows of three columns and rows at stride 1, everything that a row of outputs
- * needs is in registers: 14 cycles for an output on a line, 19 for one of two roundings, the loop's own left out. */
+ * needs is in registers: 14 cycles for an output on a line, 19 for one of two roundings, the loop's own left out. Rows
+ * of a channel whose windows begin alike, with the upper row of a pair or the lower one, follow one another. */
 #include "../../core/planes.h"
 #include "../../primitives/primitives.h"
 
@@ -10,7 +11,7 @@
 
 /* --- two rows of four channels become words of two lanes --- */
 
-/* r0: rows, r1: count, r2: step, r3: out. r4, r5: pixels of both rows, r6, r7: bytes from pixel to pixel. */
+/* r0: rows, r1: columns, r2: step, r3: out. r4, r5: pixels of both rows, r6, r7: bytes from pixel to pixel. */
 #define PAIR_STORE "str r8, [r3]\n str r9, [r3, #4]\n str r10, [r3, #8]\n str r11, [r3, #12]\n add r3, r3, r2\n"
 
 #define PAIR_LOAD(instruction)                                                                                         \
@@ -18,20 +19,44 @@
 
 #define PAIR_8                                                                                                         \
     PAIR_LOAD("ldr")                                                                                                   \
-    "sxtb16 r10, r8\n sxtb16 r12, r8, ror #8\n sxtb16 r11, r9\n sxtb16 lr, r9, ror #8\n"                               \
-    "pkhbt r8, r10, r11, lsl #16\n pkhbt r9, r12, lr, lsl #16\n"                                                       \
-    "pkhtb r10, r11, r10, asr #16\n pkhtb r11, lr, r12, asr #16\n" PAIR_STORE
+    "pkhbt r10, r8, r9, lsl #16\n pkhtb r11, r9, r8, asr #16\n sxtb16 r8, r10\n sxtb16 r9, r10, ror #8\n"              \
+    "sxtb16 r10, r11\n sxtb16 r11, r11, ror #8\n" PAIR_STORE
+
+/* Columns of padding, whose number is at r0 + `at`. */
+#define PAIR_PAD(at)                                                                                                   \
+    "ldr r1, [r0, #" #at "]\n cbz r1, 5f\n ldr r8, [r0, #28]\n mov r9, r8\n mov r10, r8\n mov r11, r8\n"               \
+    "4:" PAIR_STORE "subs r1, r1, #1\n bne 4b\n 5:\n"
+#define PAIR_BEGIN                                                                                                     \
+    "push {r4-r11, lr}\n ldm r0, {r4-r7}\n mov r3, r2\n lsl r2, r1, #2\n" PAIR_PAD(16) "ldr r1, [r0, #20]\n"
+#define PAIR_END "3:\n" PAIR_PAD(24) "pop {r4-r11, pc}\n"
 
 /* One pixel first where their number is odd. */
 #define PAIR_LOOP(body)                                                                                                \
-    "lsl r2, r2, #2\n tst r1, #1\n beq 2f\n" body "2: lsrs r1, r1, #1\n beq 3f\n 1:\n" body body                       \
-    "subs r1, r1, #1\n bne 1b\n 3: pop {r4-r11, pc}\n"
+    "lsrs r1, r1, #1\n bcc 2f\n" body "2: cbz r1, 3f\n 1:\n" body body "subs r1, r1, #1\n bne 1b\n" PAIR_END
 
-static __attribute__((naked)) void pair_8(QMCU_UNUSED const qmcu_row_pair_t *rows, QMCU_UNUSED int32_t count,
-                                          QMCU_UNUSED int32_t step, QMCU_UNUSED uint32_t *out)
-{
-    __asm volatile("push {r4-r11, lr}\n ldm r0, {r4-r7}\n" PAIR_LOOP(PAIR_8));
-}
+#define PAIR_FUNCTION(name, body)                                                                                      \
+    static __attribute__((naked)) void name(QMCU_UNUSED const qmcu_row_pair_t *rows, QMCU_UNUSED int32_t step,         \
+                                            QMCU_UNUSED uint32_t *out)                                                 \
+    {                                                                                                                  \
+        __asm volatile(PAIR_BEGIN body);                                                                               \
+    }
+
+PAIR_FUNCTION(pair_8, PAIR_LOOP(PAIR_8))
+
+/* Into columns of QMCU_COLUMN_PAIRS pairs, from rows whose pixels are equally far apart. */
+#define PAIR_WORDS(upper, lower, spare, other)                                                                         \
+    "pkhbt " spare ", " upper ", " lower ", lsl #16\n pkhtb " lower ", " lower ", " upper ", asr #16\n"                \
+    "sxtb16 " upper ", " spare "\n sxtb16 " spare ", " spare ", ror #8\n"                                              \
+    "sxtb16 " other ", " lower "\n sxtb16 " lower ", " lower ", ror #8\n"                                              \
+    "str " spare ", [r3, #4]\n str " other ", [r3, #8]\n str " lower ", [r3, #12]\n str " upper ", [r3], #64\n"
+
+PAIR_FUNCTION(pair_8_in_fours,
+              "lsrs r1, r1, #1\n bcc 2f\n ldr r8, [r4]\n ldr r9, [r5]\n add r4, r4, r6\n add r5, r5, r6\n"
+              PAIR_WORDS("r8", "r9", "r7", "r12")
+              "2: cbz r1, 3f\n lsl lr, r6, #1\n 1:\n"
+              "ldr r8, [r4]\n ldr r9, [r5]\n ldr r10, [r4, r6]\n ldr r11, [r5, r6]\n add r4, r4, lr\n add r5, r5, lr\n"
+              PAIR_WORDS("r8", "r9", "r7", "r12") PAIR_WORDS("r10", "r11", "r7", "r12")
+              "subs r1, r1, #1\n bne 1b\n" PAIR_END)
 
 #if QMCU_PACKED
 /* The lowest `bits` of both halfwords, with the mask in r12. */
@@ -40,31 +65,43 @@ static __attribute__((naked)) void pair_8(QMCU_UNUSED const qmcu_row_pair_t *row
     "orr r11, r8, r9, lsl #16\n and r8, r12, r11\n and r9, r12, r11, lsr #" #bits "\n"                                 \
     "and r10, r12, r11, lsr #2*" #bits "\n and r11, r12, r11, lsr #3*" #bits "\n" PAIR_STORE
 
-static __attribute__((naked)) void pair_4(QMCU_UNUSED const qmcu_row_pair_t *rows, QMCU_UNUSED int32_t count,
-                                          QMCU_UNUSED int32_t step, QMCU_UNUSED uint32_t *out)
-{
-    __asm volatile("push {r4-r11, lr}\n ldm r0, {r4-r7}\n mov r12, #0x000f000f\n" PAIR_LOOP(PAIR_PACKED(4, "ldrh")));
-}
-
-static __attribute__((naked)) void pair_2(QMCU_UNUSED const qmcu_row_pair_t *rows, QMCU_UNUSED int32_t count,
-                                          QMCU_UNUSED int32_t step, QMCU_UNUSED uint32_t *out)
-{
-    __asm volatile("push {r4-r11, lr}\n ldm r0, {r4-r7}\n mov r12, #0x00030003\n" PAIR_LOOP(PAIR_PACKED(2, "ldrb")));
-}
+PAIR_FUNCTION(pair_4, "mov r12, #0x000f000f\n" PAIR_LOOP(PAIR_PACKED(4, "ldrh")))
+PAIR_FUNCTION(pair_2, "mov r12, #0x00030003\n" PAIR_LOOP(PAIR_PACKED(2, "ldrb")))
 #else
 #define pair_4 pair_8
 #define pair_2 pair_8
 #endif
 
 /* Called through a table: compilers must not reason about registers from what they see of an assembly function. */
-typedef void pair_t(const qmcu_row_pair_t *rows, int32_t count, int32_t step, uint32_t *out);
+typedef void pair_t(const qmcu_row_pair_t *rows, int32_t step, uint32_t *out);
 
-void qmcu_pair_rows__dsp(const qmcu_row_pair_t *rows, int32_t count, int32_t step, uint32_t *out)
+void qmcu_pair_rows__dsp(const qmcu_row_pair_t *rows, int32_t step, uint32_t *out)
 {
-    static pair_t *const by_bits[3] = {pair_2, pair_4, pair_8};
-    if (count > 0) {
-        by_bits[rows->bits >> 2](rows, count, step, out);
-    }
+    static pair_t *const by_bits[4] = {pair_2, pair_4, pair_8, pair_8_in_fours};
+    const int is_quick = step == QMCU_COLUMN_PAIRS * QMCU_BLOCK && rows->pixel_bytes[0] == rows->pixel_bytes[1];
+    by_bits[rows->bits == 8 && is_quick ? 3 : rows->bits >> 2](rows, step, out);
+}
+
+/* --- lanes and weights of windows of three columns and rows --- */
+
+#define LOAD_3(a, b, c) "ldrsb " a ", [r0], #1\n ldrsb " b ", [r0], #1\n ldrsb " c ", [r0], #1\n"
+#define SCALE_3(a, b, c) "mul " a ", " a ", r12\n mul " b ", " b ", r12\n mul " c ", " c ", r12\n"
+#define BOTH(to, low, high) "pkhbt " to ", " low ", " high ", lsl #16\n"
+
+__attribute__((naked)) void qmcu_planes_lanes_3__dsp(QMCU_UNUSED const int8_t *taps, QMCU_UNUSED const int32_t *lane,
+                                                     QMCU_UNUSED int32_t channels, QMCU_UNUSED uint32_t *out)
+{
+    /* r4 to r6: the first row, r7 to r9: the second, r10, r11, lr: the third */
+    __asm volatile("push {r4-r11, lr}\n 1:\n ldm r1!, {r4-r6, r12}\n stm r3!, {r4-r6, r12}\n add r7, r3, #20\n"
+                   "stm r7, {r4-r6, r12}\n asr r12, r12, #8\n"
+                   LOAD_3("r4", "r5", "r6") LOAD_3("r7", "r8", "r9") LOAD_3("r10", "r11", "lr")
+                   SCALE_3("r4", "r5", "r6") SCALE_3("r7", "r8", "r9") SCALE_3("r10", "r11", "lr")
+                   BOTH("r12", "r4", "r5") "str r12, [r3, #48]\n uxth r12, r6\n str r12, [r3, #52]\n"
+                   BOTH("r4", "r4", "r7") BOTH("r5", "r5", "r8") BOTH("r6", "r6", "r9")
+                   BOTH("r7", "r7", "r10") BOTH("r8", "r8", "r11") BOTH("r9", "r9", "lr")
+                   BOTH("r10", "r10", "r11") "uxth r11, lr\n"
+                   "str r4, [r3], #4\n str r5, [r3], #4\n str r6, [r3], #4\n str r10, [r3], #4\n str r11, [r3], #20\n"
+                   "stm r3!, {r7-r9}\n add r3, r3, #8\n subs r2, r2, #1\n bne 1b\n pop {r4-r11, pc}\n");
 }
 
 /* --- windows of three columns and three rows ---
@@ -73,7 +110,7 @@ void qmcu_pair_rows__dsp(const qmcu_row_pair_t *rows, int32_t count, int32_t ste
  * and 1, r7: column 2; r8, r9: the two words of a column; r12: multiplier. Sums are under way, in r10, r11 and lr, of
  * the outputs whose last, middle and first column this is. */
 
-#define COLUMN "ldr r9, [r0, #16]\n ldr r8, [r0], #32\n"
+#define COLUMN "ldr r9, [r0, #16]\n ldr r8, [r0], #64\n"
 
 /* Windows that begin with the upper row of a pair: two rows in r8, the third in the lower half of r9. */
 #define EVEN_FIRST(to, from) "smlad " to ", r8, r3, " from "\n smlabb " to ", r9, r6, " to "\n"
@@ -84,44 +121,51 @@ void qmcu_pair_rows__dsp(const qmcu_row_pair_t *rows, int32_t count, int32_t ste
 #define ODD_SECOND(to) "smlad " to ", r9, r4, " to "\n smlatt " to ", r8, r6, " to "\n"
 #define ODD_THIRD(to) "smlad " to ", r9, r5, " to "\n smlatb " to ", r8, r7, " to "\n"
 
-/* Slots: where single outputs end and where all end, and the same from the channel's plane on; plane, out and words of
- * the next channel; channels that are left; bytes between their words; bias, round and shift of two roundings. */
-#define SINGLE_END 0
-#define END 1
-#define SINGLE_SPAN 2
-#define SPAN 3
-#define PLANE 4
-#define OUT 5
-#define CHANNEL 6
-#define CHANNELS 7
-#define STEP 8
+/* Slots: where outputs of the row end, and after the last row; the same from a row's plane on; from there and from the
+ * outputs' end to the next row; outputs that are not taken together; the description of all rows; words of this
+ * channel; its number; bias, round and shift of two roundings, and single outputs that are left. */
+#define END 0
+#define LAST 1
+#define SPAN 2
+#define PLANE_BACK 3
+#define OUT_BACK 4
+#define SINGLES 5
+#define ROWS 6
+#define CHANNEL 7
+#define PLACE 8
 #define BIAS 9
 #define ROUND 10
 #define SHIFT 11
+#define LOOP 12
 
-/* Leaves the outputs of a channel in r10; `first` bytes are read before the first output, `each` = 2^shift for one. */
-#define ROW_BEGIN                                                                                                      \
-    "push {r4-r11, lr}\n" QMCU_SPILL_BEGIN QMCU_SPILL(PLANE, "r0") QMCU_SPILL(OUT, "r2")                               \
-    "ldm r1, {r3-r6}\n ldr r2, [r1, #16]\n lsl r5, r5, #2\n" QMCU_SPILL(CHANNEL, "r3") QMCU_SPILL(CHANNELS, "r4")      \
-    QMCU_SPILL(STEP, "r5") "mov r10, r6\n"
-#define SPANS(singles, first, shift)                                                                                   \
-    "mov r9, #" #first "\n" singles "add r8, r9, r8, lsl #" #shift "\n add r9, r9, r10, lsl #" #shift "\n"             \
-    QMCU_SPILL(SINGLE_SPAN, "r8") QMCU_SPILL(SPAN, "r9")
-#define MODULO_3 "mov r8, #3\n udiv r11, r10, r8\n mls r8, r11, r8, r10\n"
+/* Leaves the outputs of a channel in r10, and r2 is theirs: `first` bytes are read before the first output, 2^shift for
+ * each. */
+#define ROWS_BEGIN                                                                                                     \
+    "push {r4-r11, lr}\n" QMCU_SPILL_BEGIN_16 QMCU_SPILL(ROWS, "r0") "ldr r8, [r0, #24]\n" QMCU_SPILL(CHANNEL, "r8")   \
+    "mov r8, #0\n" QMCU_SPILL(PLACE, "r8") "ldr r10, [r0, #32]\n ldr r2, [r0, #36]\n ldr r8, [r0, #40]\n"              \
+    "mls r8, r10, r2, r8\n" QMCU_SPILL(OUT_BACK, "r8")
+#define SPANS(first, shift)                                                                                            \
+    "mov r9, #" #first "\n add r9, r9, r10, lsl #" #shift "\n" QMCU_SPILL(SPAN, "r9") "rsb r9, r9, #16\n"               \
+    QMCU_SPILL(PLANE_BACK, "r9") QMCU_SPILL(SINGLES, "r10")
+#define MODULO_3 "mov r8, #3\n udiv r11, r10, r8\n mls r8, r11, r8, r10\n" QMCU_SPILL(SINGLES, "r8")
 
-/* Everything of the next channel, the sum of its bias in lr. */
-#define CHANNEL_BEGIN                                                                                                  \
-    "5:\n" QMCU_FILL("r8", CHANNEL) QMCU_FILL("r9", STEP) QMCU_FILL("r0", PLANE) QMCU_FILL("r1", OUT)                  \
-    "add r9, r8, r9\n" QMCU_SPILL(CHANNEL, "r9") "add r9, r0, #4\n" QMCU_SPILL(PLANE, "r9") "add r9, r1, #1\n"         \
-    QMCU_SPILL(OUT, "r9") QMCU_FILL("r9", SINGLE_SPAN) "add r9, r0\n" QMCU_SPILL(SINGLE_END, "r9")                     \
-    QMCU_FILL("r9", SPAN) "add r9, r0\n" QMCU_SPILL(END, "r9")
-#define LINE_CHANNEL "ldrd lr, r12, [r8], #16\n ldm r8, {r3-r7}\n"
+/* The rows of one parity: where they are is at r0 + `at`. The channel's words are at r8, the next ones then. */
+#define LINE_CHANNEL "ldrd lr, r12, [r8], #16\n ldm r8!, {r3-r7}\n"
 #define TWICE_CHANNEL                                                                                                  \
     "ldm r8!, {r3, r4, r5, r6}\n" QMCU_SPILL(BIAS, "r3") "mov r12, r4\n" QMCU_SPILL(ROUND, "r5")                       \
-    QMCU_SPILL(SHIFT, "r6") "mov lr, r3\n ldm r8, {r3-r7}\n"
+    QMCU_SPILL(SHIFT, "r6") "ldm r8!, {r3-r7}\n"
+#define PARITY_BEGIN(at, channel)                                                                                      \
+    QMCU_FILL("r8", ROWS) QMCU_FILL("r10", PLACE) "add r9, r8, #" #at "\n ldm r9, {r0, r1, r9}\n"                      \
+    "add r0, r0, r10, lsl #2\n add r1, r1, r10\n" QMCU_FILL("r8", CHANNEL) channel QMCU_SPILL(CHANNEL, "r8")           \
+    "cmp r9, #0\n beq.w 9f\n" QMCU_FILL("r8", SPAN) "add r8, r8, r0\n" QMCU_SPILL(END, "r8")                           \
+    "add r9, r8, r9, lsl #4\n" QMCU_SPILL(LAST, "r9")
+#define ROW_BEGIN(bias) "5:\n" bias
 #define ROW_END                                                                                                        \
-    "4:\n" QMCU_FILL("r8", CHANNELS) "subs r8, r8, #1\n" QMCU_SPILL(CHANNELS, "r8") "bne 5b\n" QMCU_SPILL_END         \
-    "pop {r4-r11, pc}\n"
+    "4: add r8, r0, #16\n" QMCU_FILL("r9", PLANE_BACK) QMCU_FILL("r10", OUT_BACK) QMCU_SPILL(END, "r8")                \
+    "add r0, r0, r9\n add r1, r1, r10\n" QMCU_FILL("r9", LAST) "cmp r8, r9\n bne.w 5b\n 9:\n"
+#define ROWS_END                                                                                                       \
+    QMCU_FILL("r8", PLACE) QMCU_FILL("r9", ROWS) "add r8, r8, #1\n ldr r9, [r9, #28]\n" QMCU_SPILL(PLACE, "r8")        \
+    "cmp r8, r9\n bne.w 6b\n" QMCU_SPILL_END_16 "pop {r4-r11, pc}\n"
 
 /* r8 and r9 are free once the column's sums are there. */
 #define LINE_STORE(sum)                                                                                                \
@@ -138,60 +182,66 @@ void qmcu_pair_rows__dsp(const qmcu_row_pair_t *rows, int32_t count, int32_t ste
 #define TWICE_2(kind, a, b)                                                                                            \
     COLUMN kind##_SECOND(a) COLUMN kind##_THIRD(a) QMCU_FILL(b, BIAS) kind##_FIRST(b, b) TWICE_STORE(a)
 
-/* Outputs one by one, then as many at a time as the block takes. */
-#define OUTPUTS(single, block)                                                                                         \
-    QMCU_FILL("r8", SINGLE_END) "cmp r0, r8\n beq 2f\n 1:\n" single QMCU_FILL("r8", SINGLE_END)                        \
-    "cmp r0, r8\n bne 1b\n 2:\n" QMCU_FILL("r8", END) "cmp r0, r8\n beq 4f\n 3:\n" block QMCU_FILL("r8", END)          \
-    "cmp r0, r8\n bne 3b\n" ROW_END
+/* As many outputs at a time as the block takes. */
+#define BLOCKS(block)                                                                                                  \
+    QMCU_FILL("r8", END) "cmp r0, r8\n beq 4f\n 3:\n" block QMCU_FILL("r8", END) "cmp r0, r8\n bne 3b\n"
+/* An output alone, if their number is odd; or one, two and four, as there are more than eights. */
+#define ODD_ONE(single) QMCU_FILL("r8", SINGLES) "lsls r8, r8, #31\n beq 1f\n" single "1:\n"
+#define UP_TO_7(single, two, four)                                                                                     \
+    QMCU_FILL("r8", SINGLES) "lsls r8, r8, #29\n beq.w 3f\n bpl 1f\n" four                                               \
+    "1:" QMCU_FILL("r8", SINGLES) "lsls r8, r8, #30\n bpl 1f\n" two                                                    \
+    "1:" QMCU_FILL("r8", SINGLES) "lsls r8, r8, #31\n beq 2f\n" single "2:\n"
 
-#define LINE_STRIDE_1(kind)                                                                                            \
-    ROW_BEGIN SPANS("and r8, r10, #3\n", 64, 5) CHANNEL_BEGIN LINE_CHANNEL                                             \
+#define LINE_TWO(kind) LINE_1(kind, "r10", "r11") LINE_1(kind, "r11", "r10")
+#define LINE_FOUR(kind) LINE_TWO(kind) LINE_TWO(kind)
+#define LINE_ROWS_1(kind, at)                                                                                          \
+    PARITY_BEGIN(at, LINE_CHANNEL) ROW_BEGIN("")                                                                       \
     COLUMN kind##_FIRST("r10", "lr") COLUMN kind##_SECOND("r10") kind##_FIRST("r11", "lr")                             \
-    OUTPUTS(LINE_1(kind, "r10", "r11") "mov r8, r10\n mov r10, r11\n mov r11, r8\n",                                   \
-            LINE_1(kind, "r10", "r11") LINE_1(kind, "r11", "r10") LINE_1(kind, "r10", "r11")                           \
-            LINE_1(kind, "r11", "r10"))
+    UP_TO_7(LINE_1(kind, "r10", "r11") "mov r8, r10\n mov r10, r11\n mov r11, r8\n", LINE_TWO(kind), LINE_FOUR(kind))  \
+    BLOCKS(LINE_FOUR(kind) LINE_FOUR(kind)) ROW_END
 
-#define TWICE_STRIDE_1(kind)                                                                                           \
-    ROW_BEGIN SPANS(MODULO_3, 64, 5) CHANNEL_BEGIN TWICE_CHANNEL                                                       \
+#define TWICE_ROWS_1(kind, at)                                                                                         \
+    PARITY_BEGIN(at, TWICE_CHANNEL) ROW_BEGIN(QMCU_FILL("lr", BIAS))                                                   \
     COLUMN kind##_FIRST("r10", "lr") COLUMN kind##_SECOND("r10") kind##_FIRST("r11", "lr")                             \
-    OUTPUTS(TWICE_1(kind, "r10", "r11", "lr") "mov r10, r11\n mov r11, lr\n",                                          \
-            TWICE_1(kind, "r10", "r11", "lr") TWICE_1(kind, "r11", "lr", "r10") TWICE_1(kind, "lr", "r10", "r11"))
+    QMCU_FILL("r8", SINGLES) "1: subs r8, r8, #1\n blt 2f\n" QMCU_SPILL(LOOP, "r8")                                      \
+    TWICE_1(kind, "r10", "r11", "lr") "mov r10, r11\n mov r11, lr\n" QMCU_FILL("r8", LOOP) "b 1b\n 2:\n"               \
+    BLOCKS(TWICE_1(kind, "r10", "r11", "lr") TWICE_1(kind, "r11", "lr", "r10") TWICE_1(kind, "lr", "r10", "r11"))      \
+    ROW_END
 
-#define LINE_STRIDE_2(kind)                                                                                            \
-    ROW_BEGIN SPANS("and r8, r10, #1\n", 32, 6) CHANNEL_BEGIN LINE_CHANNEL COLUMN kind##_FIRST("r10", "lr")            \
-    OUTPUTS(LINE_2(kind, "r10", "r11") "mov r10, r11\n", LINE_2(kind, "r10", "r11") LINE_2(kind, "r11", "r10"))
+#define LINE_ROWS_2(at)                                                                                                \
+    PARITY_BEGIN(at, LINE_CHANNEL) ROW_BEGIN("") COLUMN EVEN_FIRST("r10", "lr")                                        \
+    ODD_ONE(LINE_2(EVEN, "r10", "r11") "mov r10, r11\n")                                                               \
+    BLOCKS(LINE_2(EVEN, "r10", "r11") LINE_2(EVEN, "r11", "r10")) ROW_END
 
-#define TWICE_STRIDE_2(kind)                                                                                           \
-    ROW_BEGIN SPANS("and r8, r10, #1\n", 32, 6) CHANNEL_BEGIN TWICE_CHANNEL COLUMN kind##_FIRST("r10", "lr")           \
-    OUTPUTS(TWICE_2(kind, "r10", "r11") "mov r10, r11\n", TWICE_2(kind, "r10", "r11") TWICE_2(kind, "r11", "r10"))
+#define TWICE_ROWS_2(at)                                                                                               \
+    PARITY_BEGIN(at, TWICE_CHANNEL) ROW_BEGIN(QMCU_FILL("lr", BIAS)) COLUMN EVEN_FIRST("r10", "lr")                    \
+    ODD_ONE(TWICE_2(EVEN, "r10", "r11") "mov r10, r11\n")                                                              \
+    BLOCKS(TWICE_2(EVEN, "r10", "r11") TWICE_2(EVEN, "r11", "r10")) ROW_END
 
-typedef void row_t(const uint32_t *plane, const qmcu_planes_row_t *row, int8_t *out);
+/* Past the words of windows that begin with a lower row: there are none at stride 2. */
+#define NO_ODD_ROWS QMCU_FILL("r8", CHANNEL) "add r8, r8, #36\n" QMCU_SPILL(CHANNEL, "r8")
 
-#define ROW_FUNCTION(name, body)                                                                                       \
-    static __attribute__((naked)) void name(QMCU_UNUSED const uint32_t *plane,                                         \
-                                            QMCU_UNUSED const qmcu_planes_row_t *row, QMCU_UNUSED int8_t *out)         \
+typedef void rows_t(const qmcu_planes_rows_t *rows);
+
+#define ROWS_FUNCTION(name, body)                                                                                      \
+    static __attribute__((naked)) void name(QMCU_UNUSED const qmcu_planes_rows_t *rows)                                \
     {                                                                                                                  \
-        __asm volatile(body);                                                                                          \
+        __asm volatile(body ROWS_END);                                                                                 \
     }
 
-ROW_FUNCTION(line_even, LINE_STRIDE_1(EVEN))
-ROW_FUNCTION(line_odd, LINE_STRIDE_1(ODD))
-ROW_FUNCTION(twice_even, TWICE_STRIDE_1(EVEN))
-ROW_FUNCTION(twice_odd, TWICE_STRIDE_1(ODD))
-ROW_FUNCTION(line_even_2, LINE_STRIDE_2(EVEN))
-ROW_FUNCTION(line_odd_2, LINE_STRIDE_2(ODD))
-ROW_FUNCTION(twice_even_2, TWICE_STRIDE_2(EVEN))
-ROW_FUNCTION(twice_odd_2, TWICE_STRIDE_2(ODD))
+ROWS_FUNCTION(line_1, ROWS_BEGIN SPANS(128, 6) "6:\n" LINE_ROWS_1(EVEN, 0) LINE_ROWS_1(ODD, 12))
+ROWS_FUNCTION(twice_1, ROWS_BEGIN SPANS(128, 6) MODULO_3 "6:\n" TWICE_ROWS_1(EVEN, 0) TWICE_ROWS_1(ODD, 12))
+ROWS_FUNCTION(line_2, ROWS_BEGIN SPANS(64, 7) "6:\n" LINE_ROWS_2(0) NO_ODD_ROWS)
+ROWS_FUNCTION(twice_2, ROWS_BEGIN SPANS(64, 7) "6:\n" TWICE_ROWS_2(0) NO_ODD_ROWS)
 
-void qmcu_planes_row_3__dsp(const uint32_t *plane, const qmcu_planes_row_t *row, int8_t *out)
+void qmcu_planes_rows_3__dsp(const qmcu_planes_rows_t *rows)
 {
-    static row_t *const kinds[8] = {line_even,   line_odd,   twice_even,   twice_odd,
-                                    line_even_2, line_odd_2, twice_even_2, twice_odd_2}; /* a table, as above */
-    if (row->stride > 2) {
-        qmcu_planes_row_3__ref(plane, row, out);
+    static rows_t *const kinds[4] = {line_1, twice_1, line_2, twice_2}; /* a table, as above */
+    if (rows->stride == 2 && rows->part[1].rows > 0) {
+        qmcu_planes_rows_3__ref(rows);
         return;
     }
-    kinds[4 * (row->stride - 1) + 2 * row->form + row->is_odd](plane, row, out);
+    kinds[2 * (rows->stride - 1) + rows->form](rows);
 }
 
 /* --- windows of any size and stride --- */

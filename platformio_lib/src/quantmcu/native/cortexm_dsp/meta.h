@@ -21,7 +21,8 @@
 #define QMCU_NATIVE_widen_nines 1
 #define QMCU_NATIVE_pair_rows 1
 #define QMCU_NATIVE_planes_row 1
-#define QMCU_NATIVE_planes_row_3 1
+#define QMCU_NATIVE_planes_rows_3 1
+#define QMCU_NATIVE_planes_lanes_3 1
 #define QMCU_NATIVE_store_quads 1
 #define QMCU_NATIVE_poly_words 1
 #define QMCU_NATIVE_poly_row 1

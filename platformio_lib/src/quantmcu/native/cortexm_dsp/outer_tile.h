@@ -4,7 +4,7 @@
  * 2 and 3. r0 points to the words, lr is the mask, r12 a word of weights, r1 a pair, r2 and r3 words of pixels.
  *
  * The stack: words at 0, their end 4, weights 8, groups 12, start 16 to 31, constants 32, out 36, pixel_bytes 40,
- * group_bytes 44, fields 48, entry 52, bytes of weights that the entry leaves out 56, finish 60, room from 64 to 83.
+ * group_bytes 44, fields 48, entry 52, bytes of weights that the entry leaves out 56, finish 60, room from 64 to 83, the mask 84.
  *
  * Three units are a block, at labels 20, 21 and 22; it is entered such that the last block ends with the words. A unit
  * of a window is a block at label 30. Both go on at label 40. */
@@ -23,7 +23,7 @@
 #endif
 
 /* Weights are read ahead of a pointer to the word before them. */
-#define OUTER_ENTER(bytes_of_unit) \
+#define OUTER_ENTER(bytes_of_unit, mask_low, mask_high) \
     "push {r4-r11, lr}\n" \
     "sub sp, sp, #44\n" \
     "mov lr, r0\n" \
@@ -43,7 +43,12 @@
     "str r0, [sp, #52]\n" \
     "str r5, [sp, #56]\n" \
     "str r4, [sp, #60]\n" \
-    "b 1f\n" \
+    "movw r6, #" #mask_low "\n" \
+    "movt r6, #" #mask_high "\n" \
+    "str r6, [sp, #84]\n"
+
+/* Where blocks are entered whose units are no multiple of three, and those of a window. */
+#define OUTER_ENTRIES \
     "0:\n" \
     "cmp r3, #3\n" \
     "beq.w 30f\n" \
@@ -52,10 +57,10 @@
     "sub.w r1, r1, r2\n" \
     "str r1, [sp, #8]\n" \
     "cmp r3, #1\n" \
-    "beq.w 21f\n" \
-    "b.w 22f\n"
+    "beq.w 21b\n" \
+    "b.w 22b\n"
 
-#define OUTER_BEGIN(mask_low, mask_high) \
+#define OUTER_BEGIN \
     "1:\n" \
     "ldr r0, [sp]\n" \
     "ldr r3, [sp, #52]\n" \
@@ -67,10 +72,9 @@
     "ldr.w r9, [sp, #20]\n" \
     "ldr.w r10, [sp, #24]\n" \
     "ldr.w r11, [sp, #28]\n" \
-    "movw lr, #" #mask_low "\n" \
-    "movt lr, #" #mask_high "\n" \
+    "ldr.w lr, [sp, #84]\n" \
     "cmp r3, #0\n" \
-    "bne.w 0b\n"
+    "bne.w 0f\n"
 
 #define OUTER_LOAD(step) \
     "ldr r3, [r0, #32]\n" \

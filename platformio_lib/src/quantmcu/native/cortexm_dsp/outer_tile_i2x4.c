@@ -67,8 +67,8 @@
 __attribute__((naked)) void qmcu_outer_tile_i2x4__dsp(const qmcu_outer_tile_t *tile)
 {
     __asm__ volatile(
-        OUTER_ENTER(8)
-        OUTER_BEGIN(0x0003, 0x3000)
+        OUTER_ENTER(8, 0x0003, 0x3000)
+        OUTER_BEGIN
         "20:\n"
         WORD(4], "", 4) WORD(8], "", 36)
         "21:\n"
@@ -112,6 +112,7 @@ __attribute__((naked)) void qmcu_outer_tile_i2x4__dsp(const qmcu_outer_tile_t *t
         OUTER_STORE_FIELDS
         "bne.w 1b\n"
         OUTER_LEAVE
+        OUTER_ENTRIES
         "30:\n"
         WINDOW(4], 8], 12], "", 4, 60, 92) WINDOW(16], 20], 24]!, OUTER_KEEP_WEIGHTS, 100, -36, -4)
         OUTER_LOOP(30)

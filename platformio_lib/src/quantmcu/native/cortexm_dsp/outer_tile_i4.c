@@ -32,16 +32,21 @@
     "lsl.w " #hi ", " #hi ", #4\n" \
     "orr.w " #hi ", " #hi ", " #lo ", lsr #28\n"
 
-/* Two fields of 14 bits become outputs, in the halves of a. */
-#define LINE(a, multiplier, offset) \
-    "ubfx lr, " #a ", #14, #14\n" \
-    "ubfx " #a ", " #a ", #0, #14\n" \
-    "smlawb lr, " #multiplier ", lr, " #offset "\n" \
-    "smlawb " #a ", " #multiplier ", " #a ", " #offset "\n" \
-    "pkhtb " #a ", lr, " #a ", asr #16\n" \
-    "usat16 " #a ", #4, " #a "\n"
+/* Two fields of 14 bits become outputs, in the halves of a; the odd channel's fields are 2 bits further up. */
 #define LINES(lo, hi) \
-    ALIGN(lo, hi) LINE(lo, r1, r2) LINE(hi, r3, r12) \
+    "lsl.w " #hi ", " #hi ", #6\n" \
+    "orr.w " #hi ", " #hi ", " #lo ", lsr #26\n" \
+    "ubfx lr, " #lo ", #14, #14\n" \
+    "ubfx " #lo ", " #lo ", #0, #14\n" \
+    "smlawb lr, r1, lr, r2\n" \
+    "smlawb " #lo ", r1, " #lo ", r2\n" \
+    "pkhtb " #lo ", lr, " #lo ", asr #16\n" \
+    "smlawt lr, r3, " #hi ", r12\n" \
+    "ubfx " #hi ", " #hi ", #2, #14\n" \
+    "smlawb " #hi ", r3, " #hi ", r12\n" \
+    "usat16 " #lo ", #4, " #lo "\n" \
+    "pkhtb " #hi ", lr, " #hi ", asr #16\n" \
+    "usat16 " #hi ", #4, " #hi "\n" \
     "orr.w " #lo ", " #lo ", " #hi ", lsl #4\n"
 
 /* The same by a lane. */
@@ -79,8 +84,8 @@
 __attribute__((naked)) void qmcu_outer_tile_i4__dsp(const qmcu_outer_tile_t *tile)
 {
     __asm__ volatile(
-        OUTER_ENTER(16)
-        OUTER_BEGIN(0x000F, 0xF000)
+        OUTER_ENTER(16, 0x000F, 0xF000)
+        OUTER_BEGIN
         "20:\n"
         WORD(4], "", 4) WORD(8], "", 4) WORD(12], "", 4) WORD(16], "", 36)
         "21:\n"
@@ -101,14 +106,13 @@ __attribute__((naked)) void qmcu_outer_tile_i4__dsp(const qmcu_outer_tile_t *til
         "orr.w r4, r4, r8, lsl #8\n"
         "orr.w r6, r6, r10, lsl #8\n"
         "add.w r3, r0, r1\n"
-        "strh r4, [r0]\n"
-        "lsr.w r4, r4, #16\n"
         "add.w r12, r0, r2\n"
-        "strh r4, [r3]\n"
+        "strh r4, [r0], #2\n"
+        "lsr.w r4, r4, #16\n"
         "add.w r1, r1, r12\n"
+        "strh r4, [r3]\n"
         "strh.w r6, [r12]\n"
         "lsr.w r6, r6, #16\n"
-        "add.w r0, r0, #2\n"
         "strh r6, [r1]\n"
         OUTER_KEEP_OUT
         "bne.w 1b\n"
@@ -148,6 +152,7 @@ __attribute__((naked)) void qmcu_outer_tile_i4__dsp(const qmcu_outer_tile_t *til
         OUTER_STORE_FIELDS
         "bne.w 1b\n"
         OUTER_LEAVE
+        OUTER_ENTRIES
         "30:\n"
         WINDOW(4], 8], 12], "", 4, 60, 92) WINDOW(16], 20], 24], "", 4, 60, 92)
         WINDOW(28], 32], 36], "", 4, 60, 92) WINDOW(40], 44], 48]!, OUTER_KEEP_WEIGHTS, 100, -36, -4)

@@ -16,11 +16,11 @@
 #define QMCU_GET(reg, slot) "vmov " #reg ", s" #slot "\n"
 #define QMCU_ARGUMENT(index) "#36 + 4 * (" #index " - 4)"
 #else
-#define QMCU_ENTER "push {r4-r11, lr}\nsub sp, sp, #32\n"
-#define QMCU_LEAVE "add sp, sp, #32\npop {r4-r11, pc}\n"
+#define QMCU_ENTER "push {r4-r11, lr}\nsub sp, sp, #40\n"
+#define QMCU_LEAVE "add sp, sp, #40\npop {r4-r11, pc}\n"
 #define QMCU_PUT(slot, reg) "str " #reg ", [sp, #4 * " #slot "]\n"
 #define QMCU_GET(reg, slot) "ldr " #reg ", [sp, #4 * " #slot "]\n"
-#define QMCU_ARGUMENT(index) "#68 + 4 * (" #index " - 4)"
+#define QMCU_ARGUMENT(index) "#76 + 4 * (" #index " - 4)"
 #endif
 
 #endif

@@ -32,11 +32,7 @@ __attribute__((naked)) void qmcu_widen_nines__dsp(const int8_t *a, const int8_t 
         QMCU_EIGHT
         "ldrsb r6, [r0]\n"
         "ldrsb r7, [r1]\n"
-        "mov r4, r12\n"
-        "mov r5, lr\n"
-        "uxth r6, r6\n"
-        "uxth r7, r7\n"
-        "stm r3!, {r4-r7}\n"
+        "stm r3!, {r6, r7, r12, lr}\n"
         "ldr r8, [sp, #36]\n"
         "ldr r9, [sp, #40]\n"
         "subs r8, r8, #1\n"
