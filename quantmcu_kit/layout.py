@@ -15,7 +15,7 @@ from quantmcu_kit.emit.footprint import PACKED_STACK_BYTES, STACK_BYTES
 from quantmcu_kit.emit.latency import has_cycles, patch_costs
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
 from quantmcu_kit.ir.branches import Branches
-from quantmcu_kit.ir.graph import Graph, Node, Tensor
+from quantmcu_kit.ir.graph import Graph, Tensor
 from quantmcu_kit.ir.plans import Calibration, MemoryPlan, PrecisionPlan, TensorStats
 from quantmcu_kit.ir.schedule import Schedule
 from quantmcu_kit.ir.types import Activation
@@ -25,6 +25,7 @@ from quantmcu_kit.options import Options
 
 _STAND_IN = "cortex-m4f"  # its cycles tell dear layers from cheap ones for cores that have no cycle model
 _NOMINAL = 6.0  # the greatest magnitude in maps whose values nobody has seen
+_UNLIKE, _ALIKE = 1 / 64, 16  # no neighbours have the same range: sums of operands of one scale take another way
 _REACH = 4.0  # the sum of a channel's products at most, in magnitudes of its output
 _TIGHTER_PLANS = 4  # tried where blocks cannot be placed without gaps
 
@@ -199,20 +200,22 @@ def nominal_graph(graph: Graph, precision: PrecisionPlan | None = None) -> Graph
     them, channel by channel, so that requantization scales down, as it does between ranges that were observed.
     """
     bounds = {port.tensor: (-1.0, 1.0) for port in graph.inputs}
-    for node in graph.nodes:
-        bounds[node.output] = _nominal_range(graph, node, bounds)
+    for index, node in enumerate(graph.nodes):
+        bounds[node.output] = _nominal_range(graph, index, bounds)
     graph = graph.replace(tensors={**graph.tensors, **_nominal_weights(graph, bounds)})
     calibration = Calibration({name: _nominal_stats(*bounds[name]) for name in bounds}, {}, 0)
     settings = quantize.Settings("minmax", rounding="nearest", bias_correction=False)
     return quantize.apply(graph, calibration, precision or PrecisionPlan(), settings)
 
 
-def _nominal_range(graph: Graph, node: Node, bounds: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+def _nominal_range(graph: Graph, index: int, bounds: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    node = graph.nodes[index]
     if TABLE[node.op].output_quant is OutputQuant.SAME:
         ranges = [bounds[name] for name in graph.activation_inputs(node)]
         return min(low for low, _ in ranges), max(high for _, high in ranges)
     low, high = getattr(node.attrs, "activation", Activation.NONE).bounds
-    return max(low, -_NOMINAL), min(high, _NOMINAL)
+    nominal = _NOMINAL * (1 + _UNLIKE * (index % _ALIKE))
+    return max(low, -nominal), min(high, nominal)
 
 
 def _nominal_weights(graph: Graph, bounds: Mapping[str, tuple[float, float]]) -> dict[str, Tensor]:

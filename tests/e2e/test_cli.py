@@ -13,8 +13,8 @@ BUILD = ("build", MODEL, "--images", DIGITS / "calibration", "--preprocess", "pm
 BUILD_KEYS = {
     "board", "model_sha256", "fits", "ram_bytes", "ram_free_bytes", "arena_bytes", "arena_lower_bound_bytes",
     "external_bytes", "input", "stages",
-    "flash_bytes", "flash_free_bytes", "weights_bytes", "macs", "latency_ms", "calibration_pictures", "preprocess",
-    "layers", "warnings", "library",
+    "flash_bytes", "flash_free_bytes", "weights_bytes", "hot_bytes", "macs", "latency_ms", "calibration_pictures",
+    "preprocess", "layers", "warnings", "library",
     "bitops", "bitops_int8_patch", "bits", "weight_bits", "patches", "search", "search_seconds",
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from tests.e2e.conftest import DIGITS
 
 MODEL = DIGITS / "digits.tflite"
 BUILD = ("build", MODEL, "--images", DIGITS / "calibration", "--preprocess", "pm1", "--limit", 4, "--json")
-WHOLE = 94_384  # bytes of the arena layer by layer
+WHOLE = 96_144  # bytes of the arena layer by layer
 
 
 def built(qmkit, *flags):
@@ -40,7 +40,7 @@ def test_least_ram_within_a_cost_limit(qmkit):
     free = built(qmkit, "--optimize", "ram", "--input", "rows", "--output", "free")
     bound = built(qmkit, "--optimize", "ram", "--input", "rows", "--cost-limit", 1.02, "--output", "bound")
     assert free["input"] == bound["input"] == "rows"
-    assert free["arena_bytes"] < bound["arena_bytes"] < 20_500 and free["arena_bytes"] < 8_500
+    assert free["arena_bytes"] < bound["arena_bytes"] < 25_000 and free["arena_bytes"] < 8_500
     assert verified(qmkit, free) and verified(qmkit, bound)
 
 

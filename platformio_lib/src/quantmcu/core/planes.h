@@ -42,7 +42,7 @@ typedef struct {
 
 #define QMCU_LANE_HEAD 4
 
-/* Rows of outputs whose windows have three columns of two pairs, in planes whose columns have QMCU_COLUMN_PAIRS of them.
+/* Rows of outputs whose windows have three columns of two pairs, in planes with QMCU_COLUMN_PAIRS of them in a column.
  * Rows of part 0 have windows that begin with the upper row of a pair, those of part 1 with the lower one, and the next
  * row's begin one pair further. A channel is described by its lane and weights for part 0, then by those for part 1. */
 typedef struct {

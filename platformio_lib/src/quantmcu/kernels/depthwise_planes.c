@@ -101,8 +101,8 @@ static void load_channels(const block_t *block)
     uint32_t *even = block->channels;
     const int is_plain = block->is_three && layer->kernel.h == 3 && !block->is_turned;
     if (is_plain && (!QMCU_PACKED || layer->weight_bits == 8)) {
-        qmcu_planes_lanes_3(layer->weights + (ptrdiff_t)block->first * step, layer->lanes + QMCU_LANE_HEAD * block->first,
-                            block->count, even);
+        const int32_t *lanes = layer->lanes + QMCU_LANE_HEAD * block->first;
+        qmcu_planes_lanes_3(layer->weights + (ptrdiff_t)block->first * step, lanes, block->count, even);
         return;
     }
     for (int32_t c = block->first; c < block->first + block->count; ++c, even += 2 * block->words) {
@@ -297,7 +297,8 @@ static void run_blocks(const qmcu_depthwise_planes_t *layer, const qmcu_part_t *
     block.part = part;
     block.is_turned = is_turned;
     block.pairs = layer->kernel.h / 2 + 1;
-    block.is_three = layer->kernel.w == 3 && block.pairs == 2 && layer->stride.h == layer->stride.w && layer->stride.w < 3;
+    const int is_even = layer->stride.h == layer->stride.w && layer->stride.w < 3;
+    block.is_three = layer->kernel.w == 3 && block.pairs == 2 && is_even;
     block.held = block.is_three ? QMCU_COLUMN_PAIRS : block.pairs;
     block.rows = block.is_three ? ROWS / layer->stride.h : 1; /* the next ones begin with an upper row */
     block.words = QMCU_LANE_HEAD + (block.is_three ? QMCU_WINDOW_3_WORDS : block.pairs * layer->kernel.w);

@@ -1,10 +1,10 @@
 /* tiles_line.c: nested weights of 8 bits times two columns, requantized along lines, on Cortex-M with DSP instructions.
  *
  * As tiles_s8.c, whose steps these are, but each group meets all pairs before the next one begins, so that what is read
- * from flash is read once for all of them. Constants lie where the pointer to the weights gets to when they are needed, and
- * biases of odd channels are what their sums start from: three operations for an even channel's output, two for an odd
- * one's. Columns of at most 14 words take one turn of a block of steps, entered where they begin; others have a block of
- * their own, with which the loop stays below 1 KB of code. */
+ * from flash is read once for all of them. Constants lie where the pointer to the weights gets to when they are needed,
+ * and biases of odd channels are what their sums start from: three operations for an even channel's output, two for an
+ * odd one's. Columns of at most 14 words take one turn of a block of steps, entered where they begin; others have a
+ * block of their own, with which the loop stays below 1 KB of code. */
 #include "../../primitives/primitives.h"
 
 #if QMCU_HAVE_DSP
