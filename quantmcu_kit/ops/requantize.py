@@ -86,21 +86,23 @@ class Requant:
         return result.reshape(accumulators.shape)
 
     def with_constants(self, is_constant: np.ndarray) -> Requant:
-        """The same outputs, where the channels that no input reaches have a factor of a quarter.
+        """The same outputs, where constant channels have factors for which every fast kernel has a form.
 
-        Such a channel may have any factor, even far above 1, for which the fast kernels have no form.
+        A channel that no input reaches may have any factor, even far above 1: it gets a quarter. One whose factor is so
+        small that it became 0 gets 2^-51, which makes 0 of every sum below 2^31 as well.
 
         Args:
             is_constant: bool [channels]: the sum is always the bias.
         """
-        if not is_constant.any() or self.multiplier.size == 1:
+        is_tiny = (self.multiplier == 0) & ~is_constant
+        if self.multiplier.size == 1 or not (is_constant | is_tiny).any():
             return self
         values = self.apply(np.zeros((1, is_constant.size), np.int32))[0].astype(np.int32)
         return replace(
             self,
             bias=np.where(is_constant, (values - self.zero_point) << 2, self.bias),
-            multiplier=np.where(is_constant, np.int32(1 << 30), self.multiplier),
-            shift=np.where(is_constant, np.int8(-1), self.shift),
+            multiplier=np.where(is_constant, np.int32(1 << 30), np.where(is_tiny, np.int32(1), self.multiplier)),
+            shift=np.where(is_constant, np.int8(-1), np.where(is_tiny, np.int8(-20), self.shift)),
         )
 
     def _scale_once(self) -> Callable[[np.ndarray], None]:

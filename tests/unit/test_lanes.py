@@ -8,7 +8,7 @@ import pytest
 from quantmcu_kit.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multipliers
 from quantmcu_kit.numerics.single_rounding import single_rounding_multipliers
 from quantmcu_kit.ops.requantize import Requant, Rounding
-from quantmcu_kit.ops.variants import lanes
+from quantmcu_kit.ops.variants import lanes, lines
 
 CHANNELS = 16
 
@@ -90,3 +90,21 @@ def test_channels_that_no_input_reaches_always_have_a_form(zero_point):
     kept = (requant.bias[5], requant.multiplier[5], requant.shift[5])
     assert (constant.bias[5], constant.multiplier[5], constant.shift[5]) == kept
     assert lanes.arrange(requant, requant.bias, np.abs(requant.bias.astype(np.int64))) is None
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+def test_factors_that_became_zero_have_a_form(rounding):
+    """Every sum gives the zero-point; lines and lanes are found although 0 has neither."""
+    multiplier, shift = np.array([0, 1_518_500_251], np.int32), np.array([0, -5], np.int8)
+    requant = Requant(np.zeros(2, np.int32), multiplier, shift, -128, -128, 127, rounding)
+    friendly = requant.with_constants(np.zeros(2, bool))
+    assert (friendly.multiplier[1], friendly.shift[1]) == (1_518_500_251, -5)
+    sums = np.array([-(1 << 31) + 1, -1, 0, 1, (1 << 31) - 1])
+    grid = np.stack([sums, np.zeros_like(sums)], axis=1)
+    assert set(friendly.apply(grid)[:, 0].tolist()) == {-128} == set(requant.apply(grid)[:, 0].tolist())
+    bounds = np.array([1 << 28, 1 << 12])
+    assert lanes.arrange(friendly, friendly.bias, bounds) is not None
+    if rounding is Rounding.TWICE:
+        most = np.full(2, 64, np.int64)
+        assert lines.arrange(friendly, friendly.bias, bounds, bounds >> 8, most) is not None
+        assert lines.arrange(requant, requant.bias, bounds, bounds >> 8, most) is None
