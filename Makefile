@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-kernels bench-mlperf bench-precision bench-mixed-memory bench-mixed-latency bench-ablation bench-searches sweep-vdqs fuzz retrain clean
+.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-kernels bench-mlperf bench-precision bench-mixed-memory bench-mixed-latency bench-ablation bench-tune bench-searches sweep-vdqs fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -73,6 +73,9 @@ bench-mixed-latency: .venv/installed-test  ## whole networks in mixed precision 
 
 bench-ablation: .venv/installed-test  ## what each step towards accuracy brings (ARGS: its arguments; hours)
 	.venv/bin/python -m tests.bench.ablation $(ARGS)
+
+bench-tune: .venv/installed-test  ## what qmkit tune brings, three networks (hours; needs torch)
+	.venv/bin/python -m tests.bench.tune
 
 bench-searches: .venv/installed-test  ## every search at equal BitOPs, three networks (an hour)
 	.venv/bin/python -m tests.bench.searches
