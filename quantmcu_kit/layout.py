@@ -56,9 +56,18 @@ def core_of(board: Board) -> str:
 
 
 def arena_limit(board: Board, options: Options) -> int:
-    """Most bytes of the arena: what the user says, else what the board leaves beside the stack and copied weights."""
-    stack = STACK_BYTES if options.bits == "8" else PACKED_STACK_BYTES
-    return board.free_ram_bytes - stack - options.hot_weights if options.ram is None else options.ram
+    """Most bytes of the arena: what the user says, else what the board leaves beside the stack."""
+    return _beside_stack(board, options) if options.ram is None else options.ram
+
+
+def spare_ram(board: Board, options: Options, plan: MemoryPlan) -> int:
+    """Bytes that the board leaves beside the stack and a plan's arena."""
+    return max(0, _beside_stack(board, options) - plan.arena_bytes)
+
+
+def _beside_stack(board: Board, options: Options) -> int:
+    is_packed = options.bits != "8" or options.tuned is not None
+    return board.free_ram_bytes - (PACKED_STACK_BYTES if is_packed else STACK_BYTES)
 
 
 def lay_out(graph: Graph, board: Board, options: Options, *, must_fit: bool = True) -> Layout:

@@ -124,8 +124,8 @@ class Options:
     )
     hot_weights: int = _option(
         0,
-        "Most bytes of weights that are copied to RAM when the program starts: those that are read most often. It pays "
-        "where flash makes the core wait.",
+        "Most bytes of weights that are copied to RAM when the program starts, as far as the board has room beside the "
+        "arena: those that are read most often. It pays where flash makes the core wait.",
     )
     flash: int | None = _option(None, "Most bytes of flash. Default: what the board leaves.")
     latency: float | None = _option(

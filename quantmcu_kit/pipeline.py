@@ -23,7 +23,7 @@ from quantmcu_kit.ir.contract import Golden, Preprocess
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.manifest import Manifest
 from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
-from quantmcu_kit.layout import Layout, lay_out, nominal_graph
+from quantmcu_kit.layout import Layout, lay_out, nominal_graph, spare_ram
 from quantmcu_kit.mix import Frame, find_mix, frame_of, quantize_settings
 from quantmcu_kit.ops.branches import BranchInterpreter, interpreter_of
 from quantmcu_kit.ops.interpret import Interpreter
@@ -176,7 +176,7 @@ def rendered(
         class_names=quantized.class_names,
         goldens=quantized.goldens,
         extras=quantized.pictures,
-        hot_bytes=options.hot_weights,
+        hot_bytes=min(options.hot_weights, spare_ram(board, options, layout.memory)),
     )
     progress("emit", 1, 1)
     manifest = manifests.from_json(files[manifests.PATH])

@@ -23,7 +23,7 @@ from quantmcu_kit.emit.latency import estimate_latency
 from quantmcu_kit.emulate.library import BoardLibrary
 from quantmcu_kit.ir import manifest as manifests
 from quantmcu_kit.ir.graph import Graph
-from quantmcu_kit.layout import Layout, arena_limit
+from quantmcu_kit.layout import Layout, spare_ram
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
 from tests.bench.models import shared
@@ -84,7 +84,7 @@ def portable(graph: Graph) -> Graph:
 def measure(name: str, layout: Layout, board: Board, level: str) -> dict[str, object]:
     """Time with and without waits, and sizes; bytes must be the reference's."""
     whole = (layout.graph, layout.memory)
-    room = arena_limit(board, Options()) - layout.memory.arena_bytes
+    room = spare_ram(board, Options(), layout.memory)
     by_way = {way: dict(emit.render(*whole, name=name, board=board.id, hot_bytes=room * way.is_copied)) for way in WAYS}
     (port,) = layout.graph.inputs
     inputs = np.random.default_rng(0).integers(-128, 128, layout.graph.tensors[port.tensor].shape).astype(np.int8)

@@ -19,6 +19,18 @@ BUILD_KEYS = {
 }  # fmt: skip
 
 
+def test_weights_in_ram_take_what_the_arena_leaves(qmkit):
+    """However much is allowed, the plan stays as it is, and the library fits."""
+    plain, hot = (
+        json.loads(qmkit(*BUILD, "--board", "nano33ble", "--hot-weights", size, "--output", f"hot{size}", "--json").out)
+        for size in (0, 10_000_000)
+    )
+    assert hot["arena_bytes"] == plain["arena_bytes"] and hot["stages"] == plain["stages"]
+    assert hot["latency_ms"] == plain["latency_ms"]
+    assert 0 < hot["hot_bytes"] <= hot["weights_bytes"]
+    assert hot["ram_bytes"] == plain["ram_bytes"] + hot["hot_bytes"] <= hot["ram_free_bytes"]
+
+
 def test_build_writes_a_library_and_says_so_in_json(qmkit, tmp_path):
     result = qmkit(*BUILD, "--board", "nano33ble", "--json")
     assert result.code == 0, result.err

@@ -1,10 +1,15 @@
 """Which constants are copied to RAM: by hand, on a network of three layers, its pixels 64, 16 and 16."""
 
+import dataclasses
+
 import pytest
 
 from quantmcu_kit import emit, memory
+from quantmcu_kit.boards.catalog import find
 from quantmcu_kit.emit.footprint import estimate_footprint
 from quantmcu_kit.ir import manifest as manifests
+from quantmcu_kit.layout import spare_ram
+from quantmcu_kit.options import Options
 from tests.support.small_graphs import conv_chain
 
 STEM = {"small_00_weights": 108, "small_00_bias": 16, "small_00_multiplier": 16, "small_00_shift": 4}
@@ -38,3 +43,11 @@ def test_what_is_read_most_often_comes_first(budget, hot):
     footprint = estimate_footprint(manifest)
     assert manifest.hot_bytes == sum(hot.values())
     assert footprint.ram_bytes == manifest.arena_bytes + footprint.stack_bytes + manifest.hot_bytes
+
+
+def test_room_is_what_the_board_leaves_beside_arena_and_stack():
+    plan, board = memory.plan(conv_chain()), find("nano33ble")
+    assert spare_ram(board, Options(), plan) == board.free_ram_bytes - 1152 - plan.arena_bytes
+    assert spare_ram(board, Options(ram=plan.arena_bytes), plan) == spare_ram(board, Options(), plan)
+    full = dataclasses.replace(plan, arena_bytes=board.free_ram_bytes)
+    assert spare_ram(board, Options(), full) == 0
