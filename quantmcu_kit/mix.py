@@ -29,6 +29,7 @@ from quantmcu_kit.precision import Mix
 from quantmcu_kit.search.problem import INT8, CostFunction, Work
 from quantmcu_kit.user_cache import user_cache
 
+_QUICK = quantize.Settings(rounding="nearest", bias_correction=False)  # where integers matter for their cycles alone
 _PACKED_CODE = 4096  # bytes of flash that packing adds to kernels and layers, at least
 _ROOM = 32_768  # bytes of flash beside those counted in which every kernel there is has room
 _OTHER_TABLES = 1024  # bytes of flash that a library has beside its network: tables for pixels
@@ -44,18 +45,18 @@ class Frame:
     Attributes:
         options: with what follows from classes of patches.
         layout: of the network at 8 bits.
-        cycles: the cycle model, where cycles matter.
         fixed_flash_bytes: code and constants other than weights.
         fixed_bytes: scratch by node.
+        cycles: the cycle model, where cycles matter, once ranges are known.
     """
 
     options: Options
     layout: Layout
     settings: precision.Settings
     budgets: search.Budgets
-    cycles: CostFunction | None
     fixed_flash_bytes: int
     fixed_bytes: Mapping[str, int]
+    cycles: CostFunction | None = None
 
 
 def frame_of(graph: Graph, board: Board, options: Options) -> Frame:
@@ -76,7 +77,6 @@ def frame_of(graph: Graph, board: Board, options: Options) -> Frame:
         layout,
         settings,
         _budgets(graph, layout, board, options),
-        cycle_model(graph, board, options) if options.cost == "cycles" or options.latency is not None else None,
         _flash_beside_weights(layout, board) + _flash_of_classes(nominal, layout, options),
         {node.name: scratch_bytes(layout.graph, node) for node in layout.graph.nodes},
     )
@@ -135,6 +135,7 @@ def find_mix(
         QmkitError: ``infeasible-budget``, ``ram-budget``: no widths fit.
     """
     options = frame.options
+    frame = _priced(graph, int8, calibration, board, frame)
     if sensitivity is None:
         sensitivity = precision.sensitivity_of(
             graph, int8, calibration, inputs, frame.settings, quantize_settings(options)
@@ -337,13 +338,31 @@ def _flash_of_classes(int8: Graph, layout: Layout, options: Options) -> int:
     return max((_CLASS_CHANNEL * count + _CLASS_NODE * len(nodes) for count, nodes in pairs), default=0)
 
 
-def cycle_model(graph: Graph, board: Board, options: Options) -> CostFunction:
+def _priced(graph: Graph, int8: Graph, calibration: Calibration, board: Board, frame: Frame) -> Frame:
+    """The frame with the cycles that nodes take and may take, now that ranges are known, and channels that go."""
+    options = frame.options
+    if options.cost != "cycles" and options.latency is None:
+        return frame
+    cycles = _cycle_model(graph, int8, calibration, board, options)
+    budgets = frame.budgets
+    if options.latency is not None:
+        layout = laid_out_again(frame.layout, passes.remove_dead_channels(int8), None, board, options)
+        limit = _cycles_of_nodes(layout, board, options.latency * board.clock_mhz * 1000)
+        budgets = dataclasses.replace(budgets, cycles=limit)
+    return dataclasses.replace(frame, cycles=cycles, budgets=budgets)
+
+
+def _cycle_model(graph: Graph, int8: Graph, calibration: Calibration, board: Board, options: Options) -> CostFunction:
     """Cycles of a node's work by its widths, on the board's core, with the kernel that it would be given.
 
-    Two operands of different widths count as two of the wider one.
+    Channels that no widths need are left out. Two operands of different widths count as two of the wider one.
     """
     map_widths, weight_widths = options.candidate_widths
-    graphs = {(weights, maps): _uniform(graph, weights, maps) for weights in weight_widths for maps in map_widths}
+    widths = [(weights, maps) for weights in weight_widths for maps in map_widths]
+    plans = {f"{weights}, {maps}": _uniform(graph, weights, maps) for weights, maps in widths}
+    graphs = {name: quantize.apply(graph, calibration, plan, _QUICK) for name, plan in plans.items()}
+    kept = passes.remove_alike({**graphs, "8 bits": int8})
+    by_widths = {each: kept[name] for each, name in zip(widths, plans, strict=True)}
     places = {node.name: index for index, node in enumerate(graph.nodes)}
     whole = {
         node.name: TABLE[node.op].cost(node.attrs, graph.input_tensors(node), graph.tensors[node.output]).macs
@@ -352,9 +371,9 @@ def cycle_model(graph: Graph, board: Board, options: Options) -> CostFunction:
 
     @cache
     def of_node(name: str, weights: int, maps: int, output: int) -> float:
-        uniform = graphs[weights, maps]
+        uniform = by_widths[weights, maps]
         node = uniform.nodes[places[name]]
-        tensors = {**uniform.tensors, node.output: graphs[weights, output].tensors[node.output]}
+        tensors = {**uniform.tensors, node.output: by_widths[weights, output].tensors[node.output]}
         return fewest_cycles(uniform.replace(tensors=tensors), places[name], board.cpu, core_of(board))
 
     def cycles(work: Work, weight_bits: int, input_bits: tuple[int, ...], output_bits: int) -> float:
@@ -364,7 +383,7 @@ def cycle_model(graph: Graph, board: Board, options: Options) -> CostFunction:
     return cycles
 
 
-def _uniform(graph: Graph, weights: int, maps: int) -> Graph:
-    """With nominal ranges, and one width for all maps and one for all weights."""
+def _uniform(graph: Graph, weights: int, maps: int) -> PrecisionPlan:
+    """One width for all maps and one for all weights."""
     names = (node.inputs[1] for node in graph.nodes if TABLE[node.op].weight_axis is not None)
-    return nominal_graph(graph, PrecisionPlan(maps, weights=dict.fromkeys(names, weights)))
+    return PrecisionPlan(maps, weights=dict.fromkeys(names, weights))

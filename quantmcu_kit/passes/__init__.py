@@ -6,6 +6,7 @@ from quantmcu_kit.ir.check import check
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.passes.absorb_boundary import absorb_boundary
 from quantmcu_kit.passes.clean_layout import clean_layout
+from quantmcu_kit.passes.conv_to_dense import conv_to_dense
 from quantmcu_kit.passes.dequantize_weights import dequantize_weights
 from quantmcu_kit.passes.drop_identity import drop_identity
 from quantmcu_kit.passes.drop_unused import drop_unused
@@ -33,6 +34,7 @@ def run_all(graph: Graph) -> Graph:
     graph = check(drop_identity(graph))
     graph = check(fuse_activation(graph))
     graph = check(fuse_pad(graph))
+    graph = check(conv_to_dense(graph))
     graph = validate(graph)
     return check(remove_dead_channels(graph))  # of integers; those of floats show once they are quantized
 
@@ -40,6 +42,7 @@ def run_all(graph: Graph) -> Graph:
 __all__ = [
     "absorb_boundary",
     "clean_layout",
+    "conv_to_dense",
     "count_removed_channels",
     "dequantize_weights",
     "drop_identity",

@@ -47,6 +47,7 @@ def too_tight(budgets: Budgets, name: str, least: float, *, where: str = "", is_
     others = {
         "ram_bytes": "smaller --patches, or 2 among --map-widths",
         "flash_bytes": "2 among --weight-widths, or a smaller network",
+        "cycles": "or a smaller input" if is_least else "--search milp, or a smaller input",
     }.get(name, "or a smaller input")
     return QmkitError(
         "infeasible-budget",

@@ -376,3 +376,20 @@ def test_every_pad_of_mcunet_is_fused():
     graph = simplified(model_bytes("mcunet_320kb_int8"))
     assert ops(graph).count("PAD") == 0
     assert len(graph.nodes) == 122 - 54
+
+
+def test_float_conv_of_one_pixel_is_dense():
+    net = network("float32", (1, 1, 1, 12))
+    net.conv("x", "c", 5, kernel=1)
+    net.node("RELU6", ["c"], "y", (1, 1, 1, 5))
+    graph = assert_same_as_tflite(net.build(["x"], ["y"]))
+    assert ops(graph) == ["FULLY_CONNECTED"]
+    assert graph.tensors["y"].shape == (1, 1, 1, 5)
+    assert {tensor.shape for tensor in graph.tensors.values() if tensor.is_constant} == {(5, 12), (5,)}
+
+
+@pytest.mark.parametrize(("dtype", "width", "kernel"), [("int8", 1, 1), ("float32", 2, 1), ("float32", 1, 3)], ids=str)
+def test_other_convs_stay(dtype, width, kernel):
+    net = network(dtype, (1, 1, width, 12))
+    net.conv("x", "y", 5, kernel=kernel)
+    assert ops(assert_same_as_tflite(net.build(["x"], ["y"]))) == ["CONV_2D"]
