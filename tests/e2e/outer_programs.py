@@ -1,46 +1,5 @@
 """C programs that hold primitives of kernels below 8 bits against their references, for ``test_native_outer``."""
 
-HEAD = """
-#include <string.h>
-#include "semihosting.h"
-#include "quantmcu/core/requant_lane.h"
-#include "quantmcu/primitives/primitives.h"
-
-static uint32_t state = 1;
-
-static uint32_t any(void)
-{
-    state = state * 1664525u + 1013904223u;
-    return state >> 8 ^ state << 11;
-}
-
-static int32_t between(int32_t low, int32_t high) { return low + (int32_t)(any() >> 4) % (high - low + 1); }
-
-static int runs, differing;
-
-static void compare(const void *a, const void *b, size_t bytes)
-{
-    ++runs;
-    differing += memcmp(a, b, bytes) != 0;
-}
-
-/* The numbers of comparisons and of those that differ, as lines of one character for each bit, lowest first. */
-static int report(void)
-{
-    const int numbers[] = {runs, differing};
-    for (int i = 0; i < 2; ++i) {
-        char text[18];
-        for (int bit = 0; bit < 16; ++bit) {
-            text[bit] = (char)('0' + (numbers[i] >> bit & 1));
-        }
-        text[16] = '\\n';
-        text[17] = 0;
-        sys_write0(text);
-    }
-    return 0;
-}
-
-"""
 TILES = """
 #define MOST_UNITS 7
 #define MOST_GROUPS 3

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from quantmcu_kit.emit.runtime_files import runtime_root
-from quantmcu_kit.emulate.cores import find_core
-from quantmcu_kit.emulate.elf import Image
-from quantmcu_kit.emulate.firmware import MemoryMap, compile_firmware
-from quantmcu_kit.emulate.machine import Machine
-from quantmcu_kit.emulate.toolchain import find_toolchain
 from quantmcu_kit.ops.interpret import Interpreter
 from tests.e2e.test_packed_kernels_on_a_board import inputs_of, run_on_board, side_by_side
-from tests.support.firmware import CLOCK_HZ
+from tests.support.primitive_programs import FLOAT_ABIS, compared
 from tests.unit import test_conv_pairs, test_fully_connected_pairs
 
-MEMORY = MemoryMap(flash_start=0, flash_bytes=0x20000, ram_start=0x20000000, ram_bytes=0x10000, stack_bytes=4096)
 EVERY = 11  # case of the lists that the host runs
-HEAD = """
-#include <string.h>
-#include "semihosting.h"
-#include "quantmcu/core/requant_lane.h"
-#include "quantmcu/primitives/primitives.h"
-
-static uint32_t state = 1;
-
-static uint32_t any(void)
-{
-    state = state * 1664525u + 1013904223u;
-    return state >> 8 ^ state << 11;
-}
-
-static int32_t between(int32_t low, int32_t high) { return low + (int32_t)(any() >> 4) % (high - low + 1); }
-
+BLOCKS = """
 #define GUARD 8
 #define BYTES 1280
 typedef struct { _Alignas(4) int8_t data[BYTES + 2 * GUARD]; } block_t;
@@ -47,29 +23,7 @@ static void spoil(void)
     memset(&actual, 0x5a, sizeof actual);
 }
 
-static int runs, differing;
-
-static void compare(void)
-{
-    ++runs;
-    differing += memcmp(&expected, &actual, sizeof actual) != 0;
-}
-
-/* The numbers of comparisons and of those that differ, as lines of one character for each bit, lowest first. */
-static int report(void)
-{
-    const int numbers[] = {runs, differing};
-    for (int i = 0; i < 2; ++i) {
-        char text[18];
-        for (int bit = 0; bit < 16; ++bit) {
-            text[bit] = (char)('0' + (numbers[i] >> bit & 1));
-        }
-        text[16] = '\\n';
-        text[17] = 0;
-        sys_write0(text);
-    }
-    return 0;
-}
+static void check(void) { compare(&expected, &actual, sizeof actual); }
 
 #define MOST_WORDS 90
 #define MOST_CHANNELS 24
@@ -124,7 +78,7 @@ static void try_tiles(int32_t words, int32_t groups, int32_t is_rectified, int32
     (of_4 ? qmcu_tiles_s4__ref : qmcu_tiles_s8__ref)(column + 6, &tiles, a, b);
     tiles.sums = sums_again;
     (of_4 ? qmcu_tiles_s4__dsp : qmcu_tiles_s8__dsp)(column + 6, &tiles, c, d);
-    compare();
+    check();
 }
 
 /* Any constants of lines: of many a sum wraps, which is as good here. */
@@ -146,7 +100,7 @@ static void try_lines(int32_t words, int32_t groups, int32_t pairs, int32_t at)
     int8_t *a = expected.data + GUARD + at, *c = actual.data + GUARD + at;
     qmcu_tiles_line__ref(column, &tiles, a, a + step, pairs);
     qmcu_tiles_line__dsp(column, &tiles, c, c + step, pairs);
-    compare();
+    check();
 }
 
 int main(void)
@@ -176,7 +130,7 @@ static void try_rows(int32_t words, int32_t groups, int32_t rest, int32_t at, in
     spoil();
     (of_4 ? qmcu_rows_s4__ref : qmcu_rows_s8__ref)(column, &rows, expected.data + GUARD + at);
     (of_4 ? qmcu_rows_s4__dsp : qmcu_rows_s8__dsp)(again, &rows, actual.data + GUARD + at);
-    compare();
+    check();
 }
 
 int main(void)
@@ -206,14 +160,14 @@ static void try_pair(const qmcu_runs_t *runs, int32_t at, int32_t apart)
     spoil();
     qmcu_widen_pair__ref(values + at, values + at + apart, runs, to);
     qmcu_widen_pair__dsp(values + at, values + at + apart, runs, other);
-    compare();
+    check();
     spoil();
     qmcu_widen_pair_summed__ref(values + at, values + at + apart, runs, to, sums);
     qmcu_widen_pair_summed__dsp(values + at, values + at + apart, runs, other, sums_again);
-    compare();
+    check();
     memcpy(expected.data, sums, sizeof sums);
     memcpy(actual.data, sums_again, sizeof sums);
-    compare();
+    check();
 }
 
 static void try_row(int32_t count, int32_t at)
@@ -222,11 +176,11 @@ static void try_row(int32_t count, int32_t at)
     spoil();
     qmcu_widen_row__ref(values + at, count, to);
     qmcu_widen_row__dsp(values + at, count, other);
-    compare();
+    check();
     spoil();
     to[-1] = qmcu_widen_row_summed__ref(values + at, count, to);
     other[-1] = qmcu_widen_row_summed__dsp(values + at, count, other);
-    compare();
+    check();
 }
 
 static void try_nines(int32_t pitch, int32_t at)
@@ -236,7 +190,7 @@ static void try_nines(int32_t pitch, int32_t at)
     spoil();
     qmcu_widen_nines__ref(values + at, values + 3 * at, pitch, to, pairs, 5 * at);
     qmcu_widen_nines__dsp(values + at, values + 3 * at, pitch, other, pairs, 5 * at);
-    compare();
+    check();
 }
 
 int main(void)
@@ -270,7 +224,7 @@ static void try_store(const qmcu_limits_t *limits, int32_t at)
     spoil();
     qmcu_store_limited__ref(values + at, limits, expected.data + GUARD + at);
     qmcu_store_limited__dsp(again + at, limits, actual.data + GUARD + at);
-    compare();
+    check();
 }
 
 int main(void)
@@ -310,7 +264,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("float_abi", ["hard", "soft"])
+@pytest.mark.parametrize("float_abi", FLOAT_ABIS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_primitives_equal_their_references(name, float_abi, tmp_path):
     """Every length about those of the unrolled loops, tails, places of the outputs; nothing is written beside them.
@@ -318,18 +272,7 @@ def test_primitives_equal_their_references(name, float_abi, tmp_path):
     Without registers of the FPU, constants are kept on the stack.
     """
     body, files, comparisons = PROGRAMS[name]
-    program = tmp_path / "program.c"
-    program.write_text(HEAD + body)
-    source = runtime_root() / "src"
-    sources = [program, *(Path(source, "quantmcu", f"{file}.c") for file in files)]
-    flags = () if float_abi == "hard" else ("-mfloat-abi=soft",)
-    target = tmp_path / "program.elf"
-    compile_firmware(
-        find_toolchain(), find_core("cortex-m4f"), MEMORY, sources, includes=[source], flags=flags, target=target
-    )
-    run = Machine(Image(target), "cortex-m4f", MEMORY, clock_hz=CLOCK_HZ).run()
-    runs, differing = (int(line[::-1], 2) for line in run.output.decode().split())
-    assert (runs, differing) == (comparisons, 0)
+    assert compared(BLOCKS + body, files, tmp_path, FLOAT_ABIS[float_abi]) == (comparisons, 0)
 
 
 ALL = (*test_conv_pairs.CASES, *test_fully_connected_pairs.CASES)

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from quantmcu_kit.emit.runtime_files import runtime_root
-from quantmcu_kit.emulate.cores import find_core
-from quantmcu_kit.emulate.elf import Image
-from quantmcu_kit.emulate.firmware import MemoryMap, compile_firmware
-from quantmcu_kit.emulate.machine import Machine
-from quantmcu_kit.emulate.toolchain import find_toolchain
 from quantmcu_kit.ops.interpret import Interpreter
 from tests.e2e.test_packed_kernels_on_a_board import inputs_of, run_on_board, side_by_side
-from tests.support.firmware import CLOCK_HZ
+from tests.support.primitive_programs import FLOAT_ABIS, compared, every_primitive
 from tests.unit import test_depthwise_variants
 
-MEMORY = MemoryMap(flash_start=0, flash_bytes=0x20000, ram_start=0x20000000, ram_bytes=0x20000, stack_bytes=4096)
 EVERY = 7  # case of the list that the host runs
-HEAD = """
-#include <string.h>
-#include "semihosting.h"
-#include "quantmcu/primitives/primitives.h"
-
-static uint32_t state = 1;
-
-static uint32_t any(void)
-{
-    state = state * 1664525u + 1013904223u;
-    return state >> 8 ^ state << 11;
-}
-
-static int32_t between(int32_t low, int32_t high) { return low + (int32_t)(any() >> 4) % (high - low + 1); }
-
+LEAST_RUNS = 100
+ROWS = """
 #define BYTES 8192
 static _Alignas(4) int8_t input[BYTES], expected[BYTES], actual[BYTES];
 static int32_t channels[8 * 64];
-static int runs, differing;
 
 static void spoil(void)
 {
@@ -49,17 +29,7 @@ static void spoil(void)
     memset(actual, 0x5a, sizeof actual);
 }
 
-static void compare(void)
-{
-    ++runs;
-    differing += memcmp(expected, actual, sizeof actual) != 0;
-}
-
-static int report(void)
-{
-    sys_write0(differing != 0 ? "differing\\n" : runs > 100 ? "equal\\n" : "too few\\n");
-    return 0;
-}
+static void check(void) { compare(expected, actual, sizeof actual); }
 """
 PROGRAMS = {
     "pair_rows": """
@@ -75,7 +45,7 @@ int main(void)
         spoil();
         qmcu_pair_rows__ref(&rows, 4 * (1 + shift), (uint32_t *)expected + 4);
         qmcu_pair_rows__dsp(&rows, 4 * (1 + shift), (uint32_t *)actual + 4);
-        compare();
+        check();
     }
     return report();
 }
@@ -94,7 +64,7 @@ int main(void)
         spoil();
         qmcu_planes_lanes_3__ref(input + i, channels, number, (uint32_t *)expected + 1);
         qmcu_planes_lanes_3__dsp(input + i, channels, number, (uint32_t *)actual + 1);
-        compare();
+        check();
     }
     return report();
 }
@@ -146,7 +116,7 @@ static void try_rows(int32_t stride, int32_t form, int32_t count)
             qmcu_planes_rows_3__dsp(&rows);
         }
     }
-    compare();
+    check();
 }
 
 int main(void)
@@ -173,7 +143,7 @@ int main(void)
         fill(row.channels, row.channel_words, row.form, row.form == QMCU_LINE ? 32767 : 256);
         qmcu_planes_row__ref((uint32_t *)input, &row, expected + 5);
         qmcu_planes_row__dsp((uint32_t *)input, &row, actual + 5);
-        compare();
+        check();
     }
     return report();
 }
@@ -189,14 +159,14 @@ int main(void)
         spoil();
         qmcu_store_staged__ref(&staged, expected + shift, 8 + shift);
         qmcu_store_staged__dsp(&staged, actual + shift, 8 + shift);
-        compare();
+        check();
         if (values <= 4) {
             const int32_t low = bits == 8 ? -50 : shift & 1, high = bits == 8 ? 90 : (1 << bits) - 1 - (shift >> 1);
             const qmcu_quads_t quads = {input, count, values, bits, low, high};
             spoil();
             qmcu_store_quads__ref(&quads, expected + shift, 4 + shift);
             qmcu_store_quads__dsp(&quads, actual + shift, 4 + shift);
-            compare();
+            check();
         }
     }
     return report();
@@ -217,7 +187,7 @@ int main(void)
         spoil();
         qmcu_poly_words__ref(&pixels, count, (uint32_t *)expected + 8 * (shift & 3));
         qmcu_poly_words__dsp(&pixels, count, (uint32_t *)actual + 8 * (shift & 3));
-        compare();
+        check();
     }
     return report();
 }
@@ -264,7 +234,7 @@ int main(void)
         }
         qmcu_poly_row__ref((uint32_t *)input, &row, expected);
         qmcu_poly_row__dsp((uint32_t *)input, &row, actual);
-        compare();
+        check();
     }
     return report();
 }
@@ -272,28 +242,20 @@ int main(void)
 }
 
 
-def run(source: str, folder: Path, flags: tuple[str, ...] = ()) -> str:
-    """What the program prints, with every primitive and backend file there is."""
-    root = runtime_root() / "src"
-    path = folder / "program.c"
-    path.write_text(HEAD + source)
-    sources = [path, *(root / "quantmcu" / "primitives").glob("*.c"), *(root / "quantmcu" / "native").rglob("*.c")]
-    core = find_core("cortex-m4f")
-    target = folder / "program.elf"
-    compile_firmware(find_toolchain(), core, MEMORY, sources, includes=[root], flags=flags, target=target)
-    return Machine(Image(target), "cortex-m4f", MEMORY, clock_hz=CLOCK_HZ).run().output.decode()
-
-
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_primitives_are_their_references(name, tmp_path):
-    assert run(PROGRAMS[name], tmp_path) == "equal\n"
+    assert_equal(name, tmp_path, FLOAT_ABIS["hard"])
 
 
-def test_without_a_floating_point_unit(tmp_path):
+@pytest.mark.parametrize("name", ["planes_row", "poly_row"])
+def test_without_a_floating_point_unit(name, tmp_path):
     """What has no register lies on the stack then."""
-    flags = ("-mfloat-abi=soft",)
-    assert run(PROGRAMS["planes_row"], tmp_path, flags) == "equal\n"
-    assert run(PROGRAMS["poly_row"], tmp_path, flags) == "equal\n"
+    assert_equal(name, tmp_path, FLOAT_ABIS["soft"])
+
+
+def assert_equal(name: str, folder: Path, flags: Sequence[str]) -> None:
+    runs, differing = compared(ROWS + PROGRAMS[name], every_primitive(), folder, flags)
+    assert runs > LEAST_RUNS and differing == 0
 
 
 def test_kernels_on_a_cortex_m4(tmp_path):

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from quantmcu_kit.emit.runtime_files import runtime_root
-from quantmcu_kit.emulate.cores import find_core
-from quantmcu_kit.emulate.elf import Image
-from quantmcu_kit.emulate.firmware import MemoryMap, compile_firmware
-from quantmcu_kit.emulate.machine import Machine
-from quantmcu_kit.emulate.toolchain import find_toolchain
 from quantmcu_kit.ops.interpret import Interpreter
-from tests.e2e.outer_programs import FIELDS, HEAD, SUMS, TILES, WORDS
+from tests.e2e.outer_programs import FIELDS, SUMS, TILES, WORDS
 from tests.e2e.test_packed_kernels_on_a_board import inputs_of, run_on_board, side_by_side
-from tests.support.firmware import CLOCK_HZ
+from tests.support.primitive_programs import FLOAT_ABIS, compared
 from tests.unit import test_conv_outer, test_fully_connected_fields
 
-MEMORY = MemoryMap(flash_start=0, flash_bytes=0x20000, ram_start=0x20000000, ram_bytes=0x10000, stack_bytes=4096)
 EVERY = 7  # case of the list that the host runs
 # Name: the program's body, the files that it needs, and how often it compares.
 PROGRAMS = {
@@ -43,7 +34,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("float_abi", ["hard", "soft"])
+@pytest.mark.parametrize("float_abi", FLOAT_ABIS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_primitives_equal_their_references(name, float_abi, tmp_path):
     """Every number of units about those of a block, groups, ways to finish, places of pixels in memory.
@@ -51,18 +42,7 @@ def test_primitives_equal_their_references(name, float_abi, tmp_path):
     Nothing is written beside outputs and words. Without registers of the FPU, the end of the words is on the stack.
     """
     body, files, comparisons = PROGRAMS[name]
-    program = tmp_path / "program.c"
-    program.write_text(HEAD + body)
-    source = runtime_root() / "src"
-    sources = [program, *(Path(source, "quantmcu", f"{file}.c") for file in files)]
-    flags = () if float_abi == "hard" else ("-mfloat-abi=soft",)
-    target = tmp_path / "program.elf"
-    compile_firmware(
-        find_toolchain(), find_core("cortex-m4f"), MEMORY, sources, includes=[source], flags=flags, target=target
-    )
-    run = Machine(Image(target), "cortex-m4f", MEMORY, clock_hz=CLOCK_HZ).run()
-    runs, differing = (int(line[::-1], 2) for line in run.output.decode().split())
-    assert (runs, differing) == (comparisons, 0)
+    assert compared(body, files, tmp_path, FLOAT_ABIS[float_abi]) == (comparisons, 0)
 
 
 ALL = (*test_conv_outer.CASES, *test_fully_connected_fields.CASES)
