@@ -1,5 +1,6 @@
-"""Views of pictures: crops of many sizes, some of them mirrored. What the float network sees in a view, the quantized
-network is to see in it too: views need no labels either."""
+"""Views of pictures: crops of many sizes, some of them mirrored, and some with another one pasted or blended in. What
+the float network sees in a view, the quantized network is to see in it too: views need no labels either, and there is
+no end of mixtures that few pictures make (Beyer et al. 2022)."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from torch.nn import functional
 _LEAST_AREA = 0.35  # of a picture that a crop shows
 _MOST_ASPECT = 4 / 3  # of a crop to the picture's own
 _MIRRORED = 0.5
+_PASTED, _BLENDED = 0.35, 0.15  # shares of pictures
+_MOST_OF_OTHER = 0.5  # of what is seen
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,26 @@ class Views:
     def _sides(area: float, stretch: float, height: int, width: int) -> tuple[tuple[float, int], tuple[float, int]]:
         side = np.sqrt(area)
         return (side * stretch, height), (side / stretch, width)
+
+
+def mixed(pictures: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Pictures of which some have a part of the one before pasted in at its place, or all of it blended in.
+
+    Args:
+        pictures: uint8 [n, h, w, c].
+    """
+    height, width = pictures.shape[1:3]
+    found, kinds = pictures.copy(), generator.random(len(pictures))
+    for picture, other, kind in zip(found, np.roll(pictures, 1, axis=0), kinds, strict=True):
+        share = generator.uniform(0, _MOST_OF_OTHER)
+        if kind < _PASTED:
+            h, w = round(np.sqrt(share) * height), round(np.sqrt(share) * width)
+            top, left = generator.integers(height - h + 1), generator.integers(width - w + 1)
+            part = slice(top, top + h), slice(left, left + w)
+            picture[part] = other[part]
+        elif kind < _PASTED + _BLENDED:
+            picture[:] = np.rint((1 - share) * picture + share * other)
+    return found
 
 
 def _resized(picture: Tensor, height: int, width: int) -> Tensor:

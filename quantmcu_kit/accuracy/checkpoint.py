@@ -18,9 +18,10 @@ from quantmcu_kit.accuracy.settings import TuneSettings
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.user_cache import prune
 
-_FORMAT = 1  # what is trained, and how, has changed where it differs
+_FORMAT = 2  # what is trained, and how, has changed where it differs
 
-Known = tuple[dict[str, Any], list[Tensor], list[Tensor], dict[str, Any]]  # position, state, best state, optimizer
+# Position, state, its average, the best, optimizer.
+Known = tuple[dict[str, Any], list[Tensor], list[Tensor], list[Tensor], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Checkpoints:
             return None
         try:
             known = torch.load(self.path, map_location="cpu", weights_only=True)
-            return known["position"], known["state"], known["best"], known["optimizer"]
+            return known["position"], known["state"], known["average"], known["best"], known["optimizer"]
         except Exception:  # torch.load raises whatever its unpickler comes across in a broken file
             return None
 
@@ -51,13 +52,15 @@ class Checkpoints:
         self,
         position: Mapping[str, Any],
         state: Sequence[Tensor],
+        average: Sequence[Tensor],
         best: Sequence[Tensor],
         optimizer: Mapping[str, Any],
     ) -> None:
         """Keep it, where the file can be written."""
         if self.path is None:
             return
-        known = {"position": dict(position), "state": list(state), "best": list(best), "optimizer": dict(optimizer)}
+        tensors = {"state": list(state), "average": list(average), "best": list(best)}
+        known = {"position": dict(position), **tensors, "optimizer": dict(optimizer)}
         unfinished = self.path.with_suffix(f".{os.getpid()}.tmp")
         with suppress(OSError, RuntimeError):  # torch tells of a full disk by RuntimeError
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,11 @@ def rounded(x: Tensor) -> Tensor:
     return x + (x.round() - x).detach()
 
 
+def _within(gradient: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    """The gradient of a clamp, in one pass."""
+    return torch.ops.aten.hardtanh_backward(gradient, x, low, high)
+
+
 class _Levels(Function):
     """step · (clamp(round(x / step), low, high)), where low = least - zero and high = greatest - zero."""
 
@@ -25,17 +30,15 @@ class _Levels(Function):
     def forward(ctx: Any, x: Tensor, step: Tensor, zero: Tensor, least: float, greatest: float) -> Tensor:
         s, z = float(step), float(zero)
         low, high = least - z, greatest - z
-        scaled = x / s
-        inside = (scaled >= low) & (scaled <= high)
-        result = scaled.round_().clamp_(low, high).mul_(s)
-        ctx.save_for_backward(x, result, inside)
-        ctx.step = s
+        result = (x / s).round_().clamp_(low, high).mul_(s)
+        ctx.save_for_backward(x, result)
+        ctx.step, ctx.ends = s, (low * s, high * s)
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, result, inside = ctx.saved_tensors
-        passed = gradient * inside
+        x, result = ctx.saved_tensors
+        passed = _within(gradient, x, *ctx.ends)
         of_step = of_zero = None
         if ctx.needs_input_grad[1]:
             of_step = (torch.dot(gradient.reshape(-1), result.reshape(-1)) - (passed * x).sum()) / ctx.step
@@ -49,14 +52,14 @@ class _Fixed(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: float, low: float, high: float) -> Tensor:
-        scaled = x / step
-        ctx.save_for_backward((scaled >= low) & (scaled <= high))
-        return scaled.round_().clamp_(low, high).mul_(step)
+        ctx.save_for_backward(x)
+        ctx.ends = low * step, high * step
+        return (x / step).round_().clamp_(low, high).mul_(step)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (inside,) = ctx.saved_tensors
-        return gradient * inside, None, None, None
+        (x,) = ctx.saved_tensors
+        return _within(gradient, x, *ctx.ends), None, None, None
 
 
 def fixed_levels(x: Tensor, step: float, low: float, high: float) -> Tensor:

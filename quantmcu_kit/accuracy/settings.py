@@ -53,9 +53,9 @@ class TuneSettings:
     seconds: float = 1200.0
     epochs: float | None = None
     batch: int = 32
-    rate: float = 0.001
-    scale_rate: float = 0.001
-    features: float = 1.0
+    rate: float = 0.0005
+    scale_rate: float = 0.002
+    features: float = 3.0
     seed: int = 0
     stage: str = "tune"
     cache: Path | None = None

@@ -22,6 +22,7 @@ _EDGE = 0.49  # a latent weight stays within its integer's half step, and within
 _MOST_SHRINK = 4  # of a trained range
 _STEPS = 4  # of an output of 8 bits, that a bias moves where it would move one step of a narrow output
 _LEAN = 0.45  # how far a latent weight starts from its integer, towards the real weight
+_SETTLED = 0.8  # of the way to the real weight, where integers are to stay at first
 _MOST_LOG = float(np.log(_MOST_SHRINK))
 
 Maps = dict[str, Tensor]
@@ -32,9 +33,12 @@ class Layer:
 
     Args:
         real: the float weights; the integers start as those of ``integer``.
+        is_settled: integers that are not the nearest were chosen to make up for others, and the first steps must not
+            undo that: their latent values start in the middle. A block recovers, and then comes nearer without it; a
+            whole network does not.
     """
 
-    def __init__(self, integer: Graph, node: Node, real: np.ndarray) -> None:
+    def __init__(self, integer: Graph, node: Node, real: np.ndarray, *, is_settled: bool) -> None:
         start = adjustment_of(integer, node)
         tensor = integer.tensors[node.inputs[1]]
         self._axis = TABLE[node.op].weight_axis
@@ -46,8 +50,9 @@ class Layer:
         self._in_scale = float(x.quant.s) / (_MOST_SHRINK if x.dtype.is_packed else 1)
         q = torch.from_numpy(start.weights.astype(np.float32))
         self._scale = torch.from_numpy(start.scale.astype(np.float32))
-        lean = torch.from_numpy(real.astype(np.float32)) / self._scale.reshape(self._shape) - q
-        self.latent = (q + lean.clamp(-_LEAN, _LEAN)).requires_grad_()
+        away = torch.from_numpy(real.astype(np.float32)) / self._scale.reshape(self._shape) - q
+        lean = torch.where(away.abs() < 0.5, _SETTLED * away, 0.0) if is_settled else away.clamp(-_LEAN, _LEAN)
+        self.latent = (q + lean).requires_grad_()
         self.log_scale = torch.zeros(len(self._scale)).requires_grad_()
         self.shift = torch.zeros(len(self._scale)).requires_grad_()  # of the bias, in units of ``_step``
         self._bias = torch.from_numpy(start.bias.astype(np.float32))
@@ -139,12 +144,25 @@ class QuantizedNodes:
 
     Args:
         ties: maps of one quantization; a range is trained where all its maps are written by these nodes.
+        is_settled: see :class:`Layer`.
     """
 
-    def __init__(self, graph: Graph, integer: Graph, nodes: Sequence[Node], ties: Iterable[Sequence[str]]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        integer: Graph,
+        nodes: Sequence[Node],
+        ties: Iterable[Sequence[str]],
+        *,
+        is_settled: bool = False,
+    ) -> None:
         self._nodes = nodes
         weights = {node.name: graph.tensors[node.inputs[1]].data for node in graph.nodes if _is_weighted(node)}
-        self.layers = {node.name: Layer(integer, node, weights[node.name]) for node in nodes if _is_weighted(node)}
+        self.layers = {
+            node.name: Layer(integer, node, weights[node.name], is_settled=is_settled)
+            for node in nodes
+            if _is_weighted(node)
+        }
         self.ranges: dict[str, Range] = {}
         written = {node.output for node in nodes}
         for group in ties:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from quantmcu_kit.accuracy.augment import Views
+from quantmcu_kit.accuracy.augment import Views, mixed
 from quantmcu_kit.accuracy.checkpoint import Checkpoints
 from quantmcu_kit.accuracy.ends import Ends
 from quantmcu_kit.accuracy.settings import TuneSettings
@@ -35,8 +35,9 @@ _CHECK_SHARE = 0.1  # of the time, at most
 _LEAST_BETWEEN = 10  # iterations between two checks
 _MOST_GROWTH = 2.0  # of a gradient's norm, by its running mean
 _MEMORY = 0.98  # of that mean
-_WORSE = 1.5  # by so much is no chance: back to the best
+_WORSE = 3.0  # by so much is no chance: back to the best
 _MOST_FAILURES = 5
+_AVERAGED_SHARE, _MOST_AVERAGED = 0.08, 50  # of the iterations, about: whose mean may be kept
 _BETAS = (0.9, 0.99)
 
 
@@ -99,7 +100,8 @@ class _Trainer:
         self._source, self._quant = source, integer.tensors[source].quant
         bits = {tensor.name: tensor.dtype.bits for tensor in integer.feature_maps()}
         last = max(index for index, node in enumerate(integer.nodes) if node.output in ends.all)
-        self._nodes = QuantizedNodes(equalized.graph, integer, integer.nodes[: last + 1], tie_groups(integer, bits))
+        run, ties = integer.nodes[: last + 1], tie_groups(integer, bits)
+        self._nodes = QuantizedNodes(equalized.graph, integer, run, ties, is_settled=True)
         self._teacher = Teacher(graph, ends.all)
         self._factors = {
             name: torch.from_numpy(equalized.factors[name]) for name in ends.all if name in equalized.factors
@@ -118,6 +120,8 @@ class _Trainer:
         self._optimizer = torch.optim.Adam([*latent, {"params": scales, "lr": settings.scale_rate}], betas=_BETAS)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._state = [tensor for group in self._optimizer.param_groups for tensor in group["params"]]
+        # While rates are high, weights swing about what they come to in the end: their running mean is what is judged.
+        self._average = self._saved()
 
     def train(self) -> Tuning:
         at, kept = self._begin()
@@ -127,7 +131,7 @@ class _Trainer:
                 self._step(at)
                 if at.done % at.every == 0 or at.done == at.total or not math.isfinite(at.norm):
                     kept = self._judge(at, kept)
-                    self._checkpoints.store(vars(at), self._saved(), kept, self._optimizer.state_dict())
+                    self._checkpoints.store(vars(at), self._saved(), self._average, kept, self._optimizer.state_dict())
                 self._progress(self._settings.stage, at.done, at.total)
         except KeyboardInterrupt:
             is_interrupted = True
@@ -146,7 +150,7 @@ class _Trainer:
     def _begin(self) -> tuple[_Position, list[Tensor]]:
         known = self._checkpoints.load()
         if known is not None:
-            position, state, kept, optimizer = known
+            position, state, self._average, kept, optimizer = known
             self._load(state)
             self._optimizer.load_state_dict(optimizer)
             return _Position(**position), kept
@@ -189,16 +193,24 @@ class _Trainer:
             tensor.grad = gradient * clipped
         self._optimizer.step()
         self._nodes.clamp()
+        averaged = min(_MOST_AVERAGED, _AVERAGED_SHARE * at.total, at.done)
+        with torch.no_grad():
+            for mean, tensor in zip(self._average, self._state, strict=True):
+                mean.lerp_(tensor, 1 / (1 + averaged))
 
     def _judge(self, at: _Position, kept: list[Tensor]) -> list[Tensor]:
-        """Held-out pictures: keep what is better than ever; from what is far worse go back, with half the rate."""
+        """Held-out pictures: keep a mean better than ever; from what is far worse go back, with half the rate."""
+        state, average = self._saved(), _copies(self._average)
+        self._load(average)
         error = self._error() if math.isfinite(at.norm) else math.inf
+        self._load(state)
         if error < at.best:
             at.best = error
-            return self._saved()
+            return average
         if not error <= at.before * _WORSE:
             at.factor, at.norm, at.failures = at.factor / 2, 0.0, at.failures + 1
             self._load(kept)
+            self._average = _copies(kept)
             self._optimizer.state.clear()
         return kept
 
@@ -208,7 +220,7 @@ class _Trainer:
 
         def gradients(positions: Tensor) -> Sequence[Tensor]:
             part = x[positions]
-            loss = self._loss(part, self._teacher.run(part), features=self._settings.features)
+            loss = self._loss(part, self._teacher.run(part), features=self._settings.features, is_exact=False)
             return torch.autograd.grad(loss.sum() / len(x), self._state, allow_unused=True, materialize_grads=True)
 
         parts = self._team.over_batch(gradients, torch.arange(len(x)), self._most)
@@ -224,7 +236,9 @@ class _Trainer:
             for epoch in {place // len(pictures) for place in places}
         }
         chosen = [orders[place // len(pictures)][place % len(pictures)] for place in places]
-        return self._views.of(pictures[chosen], np.random.default_rng([settings.seed, iteration, 1]))
+        generator = np.random.default_rng([settings.seed, iteration, 1])
+        views = self._views.of(pictures[chosen], generator)
+        return mixed(views, generator) if self._samples.are_pictures else views
 
     def _real(self, samples: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(self._quant.dequantize(self._samples.encode(samples))))
@@ -233,9 +247,9 @@ class _Trainer:
         parts = self._team.over_all(lambda positions: self._teacher.run(x[positions]), torch.arange(len(x)))
         return {name: torch.cat([part[name] for part in parts]) for name in self._ends.outputs}
 
-    def _loss(self, x: Tensor, wanted: dict[str, Tensor], *, features: float) -> Tensor:
+    def _loss(self, x: Tensor, wanted: dict[str, Tensor], *, features: float, is_exact: bool) -> Tensor:
         """Of each input [n]."""
-        found = self._nodes.run_all({self._source: x}, is_exact=True)
+        found = self._nodes.run_all({self._source: x}, is_exact=is_exact)
         distance = divergence if self._ends.are_classes else squared
         loss = sum(distance(found[name].flatten(1), wanted[name].flatten(1)) for name in self._ends.outputs)
         if not features or not self._ends.features:
@@ -252,14 +266,18 @@ class _Trainer:
         @torch.no_grad()
         def error(positions: Tensor) -> float:
             wanted = {name: self._wanted[name][positions] for name in self._ends.outputs}
-            return float(self._loss(self._held_out[positions], wanted, features=0.0).sum())
+            return float(self._loss(self._held_out[positions], wanted, features=0.0, is_exact=True).sum())
 
         return sum(self._team.over_all(error, torch.arange(len(self._held_out)))) / len(self._held_out)
 
     def _saved(self) -> list[Tensor]:
-        return [tensor.detach().clone() for tensor in self._state]
+        return _copies(self._state)
 
     def _load(self, state: Sequence[Tensor]) -> None:
         with torch.no_grad():
             for tensor, values in zip(self._state, state, strict=True):
                 tensor.copy_(values)
+
+
+def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor.detach().clone() for tensor in tensors]

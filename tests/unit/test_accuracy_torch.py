@@ -11,9 +11,9 @@ import scipy.special
 torch = pytest.importorskip("torch", reason="the extra accuracy is not installed")
 
 from quantmcu_kit import accuracy, passes, quantize, tflite  # noqa: E402
-from quantmcu_kit.accuracy.fake import levels, rounded  # noqa: E402
+from quantmcu_kit.accuracy.fake import fixed_levels, levels, rounded  # noqa: E402
 from quantmcu_kit.accuracy.forward import FORWARD, run_float  # noqa: E402
-from quantmcu_kit.accuracy.trainable import QuantizedNodes  # noqa: E402
+from quantmcu_kit.accuracy.trainable import Layer, QuantizedNodes  # noqa: E402
 from quantmcu_kit.accuracy.training import divergence  # noqa: E402
 from quantmcu_kit.ir.graph import Graph  # noqa: E402
 from quantmcu_kit.ir.plans import WHOLE, PrecisionPlan  # noqa: E402
@@ -92,6 +92,15 @@ def test_gradients_of_levels_by_hand():
     assert float(zero.grad) == pytest.approx(-0.5 * (10 + 100))  # what is cut moves with the ends
 
 
+def test_gradients_of_fixed_levels_by_hand():
+    """Step 0.5, levels -1..2: real -0.5 .. 1.0. Of x: 0.6 -> 0.5, 9 -> 1.0 (cut), -7 -> -0.5 (cut)."""
+    x = torch.tensor([0.6, 9.0, -7.0], requires_grad=True)
+    y = fixed_levels(x, 0.5, -1, 2)
+    assert y.tolist() == [0.5, 1.0, -0.5]
+    y.backward(torch.tensor([1.0, 10.0, 100.0]))
+    assert x.grad.tolist() == [1.0, 0.0, 0.0]
+
+
 def test_rounding_passes_gradients_on():
     x = torch.tensor([0.4, -1.6], requires_grad=True)
     y = rounded(x)
@@ -149,6 +158,20 @@ def test_the_trained_side_starts_as_the_integer_network(maps):
         quant = case.integer.tensors[node.output].quant
         steps = np.rint(y / float(quant.s)) + quant.z - exact[node.output]
         assert np.abs(steps).max() <= 1 and np.mean(steps != 0) < 0.25, node.name  # half of all values become halves
+
+
+@pytest.mark.parametrize("is_settled, starts", [(True, [0.24, -0.32, 0.0, 0.0]), (False, [0.3, -0.4, 0.45, -0.45])])
+def test_where_latent_weights_start(is_settled, starts):
+    """Away from their integers by 0.3, -0.4, 0.9 and -2 steps: at 0.8 of the first two and in the middle of the others;
+    or as far as it goes within the integers' steps."""
+    case = Quantized(4, count=8)
+    node = next(node for node in case.integer.nodes if TABLE[node.op].weight_axis is not None)
+    tensor, axis = case.integer.tensors[node.inputs[1]], TABLE[node.op].weight_axis
+    scale = tensor.quant.scale.reshape([-1 if i == axis else 1 for i in range(tensor.data.ndim)])
+    away = np.resize([0.3, -0.4, 0.9, -2.0], tensor.data.shape)
+    layer = Layer(case.integer, node, (scale * (tensor.data + away)).astype(np.float32), is_settled=is_settled)
+    wanted = np.resize(starts, tensor.data.shape)
+    np.testing.assert_allclose(layer.latent.detach().numpy() - tensor.data, wanted, atol=1e-4)
 
 
 def test_what_is_not_trained_comes_back():

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="the extra accuracy is not installed
 
 from quantmcu_kit import accuracy, passes, quantize, tflite  # noqa: E402
 from quantmcu_kit.accuracy import Samples, TuneSettings, tune_training  # noqa: E402
-from quantmcu_kit.accuracy.augment import Views  # noqa: E402
+from quantmcu_kit.accuracy.augment import Views, mixed  # noqa: E402
 from quantmcu_kit.accuracy.ends import ends_of  # noqa: E402
 from quantmcu_kit.accuracy.teacher import Teacher  # noqa: E402
 from quantmcu_kit.errors import QmkitError  # noqa: E402
@@ -69,6 +69,26 @@ def test_what_got_worse_is_taken_back():
     for name, tensor in case.integer.tensors.items():
         if tensor.data is not None and tensor.quant is not None:
             assert np.abs(again.tensors[name].data.astype(int) - tensor.data).max() <= 1, name  # biases are rounded
+
+
+def test_the_mean_of_late_iterations_is_what_may_be_kept(monkeypatch):
+    """Of 25 iterations two count, about: m + (x - m) / 3, from the second on."""
+    step, trainers, states = tune_training._Trainer._step, [], []
+
+    def noted(self, at):
+        trainers.append(self)
+        if not states:
+            states.append([tensor.detach().numpy().copy() for tensor in self._state])
+        step(self, at)
+        states.append([tensor.detach().numpy().copy() for tensor in self._state])
+
+    monkeypatch.setattr(tune_training._Trainer, "_step", noted)
+    assert tuned(Quantized(4, count=16), dataclasses.replace(QUICK, epochs=4.75)).done == 25
+    for index, found in enumerate(trainers[-1]._average):
+        mean = (states[0][index] + states[1][index]) / 2
+        for state in states[2:]:
+            mean = mean + (state[index] - mean) / 3
+        np.testing.assert_allclose(found.numpy(), mean, rtol=1e-4, atol=1e-6)
 
 
 def test_a_gradient_that_is_no_number_changes_nothing(monkeypatch):
@@ -150,6 +170,29 @@ def test_views_show_parts_of_the_same_picture():
     again = views.of(ramp, np.random.default_rng(0))
     assert np.array_equal(found, again), "the seed says what is shown"
     assert not np.array_equal(found, views.of(ramp, np.random.default_rng(1)))
+
+
+def test_mixtures_are_of_a_picture_and_the_one_before():
+    """Plain pictures: a part that is pasted has the other's value, a blend lies nearer to its own."""
+    levels = np.arange(0, 250, 10)
+    plain = np.broadcast_to(levels[:, None, None, None], (25, 8, 10, 3)).astype(np.uint8)
+    found = [mixed(plain, np.random.default_rng(seed)) for seed in range(8)]
+    pasted = blended = 0
+    for each in found:
+        assert each.shape == plain.shape and each.dtype == np.uint8
+        for picture, own, other in zip(each, levels, np.roll(levels, 1), strict=True):
+            values = set(np.unique(picture).tolist())
+            if values != {own, other}:
+                assert len(values) == 1 and abs(values.pop() - own) <= abs(other - own) / 2
+                blended += not np.all(picture == own)
+                continue
+            places = np.argwhere(picture[..., 0] == other)
+            sides = places.max(axis=0) - places.min(axis=0) + 1
+            assert sides.prod() == len(places) <= 0.6 * 80, "a rectangle, about half of all at most"
+            pasted += 1
+    assert 0.25 * 200 < pasted < 0.45 * 200 and 0.05 * 200 < blended < 0.25 * 200
+    assert np.array_equal(found[0], mixed(plain, np.random.default_rng(0))), "the seed says what is mixed"
+    assert plain[3, 0, 0, 0] == 30, "what is given stays as it is"
 
 
 def test_other_samples_stay_as_they_are():
