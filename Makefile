@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-kernels bench-mlperf bench-precision bench-mixed-memory bench-mixed-latency bench-ablation bench-tune bench-searches sweep-vdqs fuzz retrain clean
+.PHONY: help demo test bench-exact bench-int8 bench-host bench-memory bench-patches bench-boards bench-latency bench-code-size bench-kernels bench-mlperf bench-mlperf-mixed bench-precision bench-mixed-memory bench-mixed-latency bench-ablation bench-tune bench-searches sweep-vdqs fuzz retrain clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -61,6 +61,9 @@ bench-kernels: .venv/installed-test  ## cycles per MAC of every kernel and pair 
 
 bench-mlperf: .venv/installed-test  ## MLPerf Tiny at 8 bits on an emulated NUCLEO-L4R5ZI, beside published results
 	.venv/bin/python -m tests.bench.mlperf
+
+bench-mlperf-mixed: .venv/installed-test  ## MLPerf Tiny in mixed precision chosen by cycles: milliseconds and accuracy
+	.venv/bin/python -m tests.bench.mlperf_mixed
 
 bench-precision: .venv/installed-test  ## BitOPs saved and top-1 lost by mixed precision, five networks (hours)
 	.venv/bin/python -m tests.bench.precision

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from quantmcu_kit import accuracy, emit, passes, precision, quantize, search
 from quantmcu_kit.boards.catalog import Board
 from quantmcu_kit.calibrate import Progress
-from quantmcu_kit.emit.choose_kernels import fewest_cycles
 from quantmcu_kit.emit.footprint import estimate_footprint
 from quantmcu_kit.emit.latency import estimate_latency
 from quantmcu_kit.errors import QmkitError
@@ -21,19 +19,19 @@ from quantmcu_kit.ir.branches import Branches, may_have_classes, settled
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
 from quantmcu_kit.ir.schedule import HaloMode, Schedule, Stage
-from quantmcu_kit.layout import Layout, arena_limit, core_of, laid_out_again, lay_out, nominal_graph
+from quantmcu_kit.layout import Layout, arena_limit, laid_out_again, lay_out, nominal_graph
+from quantmcu_kit.node_cycles import cycle_model
 from quantmcu_kit.ops.interpret import scratch_bytes
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
 from quantmcu_kit.precision import Mix
-from quantmcu_kit.search.problem import INT8, CostFunction, Work
+from quantmcu_kit.search.problem import CostFunction
 from quantmcu_kit.user_cache import user_cache
 
-_QUICK = quantize.Settings(rounding="nearest", bias_correction=False)  # where integers matter for their cycles alone
 _PACKED_CODE = 4096  # bytes of flash that packing adds to kernels and layers, at least
 _ROOM = 32_768  # bytes of flash beside those counted in which every kernel there is has room
 _OTHER_TABLES = 1024  # bytes of flash that a library has beside its network: tables for pixels
-_TIGHTER_SEARCHES = 3  # tried where kernels of the widths that were found take more flash than was foreseen
+_TIGHTER_SEARCHES = 3  # tried where kernels of the widths that were found take more flash or time than was foreseen
 # What a second class of patches adds at most: bias, multiplier and shift per channel; struct and map per node.
 _CLASS_CHANNEL, _CLASS_NODE = 9, 160
 
@@ -140,12 +138,18 @@ def find_mix(
         sensitivity = precision.sensitivity_of(
             graph, int8, calibration, inputs, frame.settings, quantize_settings(options)
         )
+    mix = _searched(graph, int8, calibration, inputs, frame, sensitivity, progress)
     for _ in range(_TIGHTER_SEARCHES):
-        mix = _searched(graph, int8, calibration, inputs, frame, sensitivity, progress)
-        excess = _flash_excess(mix, board, frame)
-        if excess <= 0:
+        tighter = _tightened(mix, board, frame)
+        if tighter is None:
             break
-        frame = dataclasses.replace(frame, fixed_flash_bytes=frame.fixed_flash_bytes + excess)
+        frame = tighter
+        try:
+            mix = _searched(graph, int8, calibration, inputs, frame, sensitivity, progress)
+        except QmkitError as error:
+            if error.code != "infeasible-budget":
+                raise
+            break  # the limits themselves are checked on what is built
     if mix.branches is None:
         if refined_on is not None:
             plan = mix.result.precision
@@ -184,16 +188,41 @@ def _searched(
     )
 
 
-def _flash_excess(mix: Mix, board: Board, frame: Frame) -> int:
-    """Bytes by which the library of a mix exceeds its budget of flash; 0 where it certainly does not."""
-    limit = frame.budgets.flash_bytes
-    if limit is None or mix.result.flash_bytes + _ROOM <= limit:
-        return 0
+def _priced(graph: Graph, int8: Graph, calibration: Calibration, board: Board, frame: Frame) -> Frame:
+    """The frame with the cycles that nodes take and may take, now that ranges are known, and channels that go."""
+    options = frame.options
+    if options.cost != "cycles" and options.latency is None:
+        return frame
+    cycles = cycle_model(graph, int8, calibration, board, options)
+    budgets = frame.budgets
+    if options.latency is not None:
+        layout = lay_out(passes.remove_dead_channels(int8), board, options, must_fit=False)
+        modelled = precision.count_cost(graph, layout.schedule, PrecisionPlan(), cycles)
+        beside = _estimated_cycles(layout, board) - modelled  # what patches and the network take around whole nodes
+        units = {**budgets.units, "cycles": dataclasses.replace(budgets.units["cycles"], beside=beside)}
+        within = options.latency * _millisecond(board) - beside
+        budgets = dataclasses.replace(budgets, cycles=within, units=units)
+    return dataclasses.replace(frame, cycles=cycles, budgets=budgets)
+
+
+def _tightened(mix: Mix, board: Board, frame: Frame) -> Frame | None:
+    """The frame, its budgets less what the library of a mix exceeds them by; None where it keeps to them."""
+    latency, flash = frame.options.latency, frame.budgets.flash_bytes
+    may_be_large = flash is not None and mix.result.flash_bytes + _ROOM > flash
+    if latency is None and not may_be_large:
+        return None
     if mix.branches is None:
-        layout = lay_out(mix.graph, board, frame.options, must_fit=False)
+        layout = lay_out(passes.remove_dead_channels(mix.graph), board, frame.options, must_fit=False)
     else:
         layout = laid_out_again(frame.layout, mix.graph, mix.branches, board, frame.options)
-    return max(0, _flash_of(layout, board) + _OTHER_TABLES - limit)
+    excess_bytes = max(0, _flash_of(layout, board) + _OTHER_TABLES - flash) if may_be_large else 0
+    excess_cycles = 0.0 if latency is None else _estimated_cycles(layout, board) - latency * _millisecond(board)
+    if excess_bytes <= 0 and excess_cycles <= 0:
+        return None
+    budgets = frame.budgets
+    if excess_cycles > 0:
+        budgets = dataclasses.replace(budgets, cycles=budgets.cycles - excess_cycles)
+    return dataclasses.replace(frame, budgets=budgets, fixed_flash_bytes=frame.fixed_flash_bytes + excess_bytes)
 
 
 def refined(
@@ -285,18 +314,27 @@ def _settings(options: Options) -> precision.Settings:
 def _budgets(graph: Graph, layout: Layout, board: Board, options: Options) -> search.Budgets:
     """What the user says; else what the board leaves. Maps may go to external RAM, where there is some."""
     _, bitops = precision.count_bitops(graph, layout.schedule, PrecisionPlan())
-    millisecond = board.clock_mhz * 1000
+    if options.latency is not None:
+        _estimated_cycles(layout, board)  # says early that there is no cycle model
+    units = {
+        "bitops": search.Unit(bitops, "of the BitOPs at 8 bits"),
+        "cycles": search.Unit(_millisecond(board), "milliseconds"),
+    }
     return search.Budgets(
         ram_bytes=options.ram if board.psram_bytes else arena_limit(board, options),
         flash_bytes=board.free_flash_bytes if options.flash is None else options.flash,
         bitops=None if options.bitops is None else options.bitops * bitops,
-        cycles=None if options.latency is None else _cycles_of_nodes(layout, board, options.latency * millisecond),
-        units={"bitops": (bitops, "of the BitOPs at 8 bits"), "cycles": (millisecond, "milliseconds of the layers")},
+        cycles=None if options.latency is None else options.latency * _millisecond(board),
+        units=units,
     )
 
 
-def _cycles_of_nodes(layout: Layout, board: Board, cycles: float) -> float:
-    """What a number of cycles leaves for nodes, beside what patches and the network take around them."""
+def _millisecond(board: Board) -> float:
+    """In cycles."""
+    return board.clock_mhz * 1000
+
+
+def _estimated_cycles(layout: Layout, board: Board) -> float:
     latency = estimate_latency(layout.graph, board, layout.schedule, layout.memory)
     if latency is None:
         raise QmkitError(
@@ -305,7 +343,7 @@ def _cycles_of_nodes(layout: Layout, board: Board, cycles: float) -> float:
             why=f"there is no cycle model of its processor, {board.cpu}",
             hint="--bitops, and no --latency",
         )
-    return max(1.0, cycles - (latency.cycles - sum(latency.layers)))
+    return latency.cycles
 
 
 def _flash_of(layout: Layout, board: Board) -> int:
@@ -336,54 +374,3 @@ def _flash_of_classes(int8: Graph, layout: Layout, options: Options) -> int:
     channels = (sum(int8.tensors[node.output].shape[-1] for node in nodes) for nodes in stages)
     pairs = zip(channels, stages, strict=True)
     return max((_CLASS_CHANNEL * count + _CLASS_NODE * len(nodes) for count, nodes in pairs), default=0)
-
-
-def _priced(graph: Graph, int8: Graph, calibration: Calibration, board: Board, frame: Frame) -> Frame:
-    """The frame with the cycles that nodes take and may take, now that ranges are known, and channels that go."""
-    options = frame.options
-    if options.cost != "cycles" and options.latency is None:
-        return frame
-    cycles = _cycle_model(graph, int8, calibration, board, options)
-    budgets = frame.budgets
-    if options.latency is not None:
-        layout = laid_out_again(frame.layout, passes.remove_dead_channels(int8), None, board, options)
-        limit = _cycles_of_nodes(layout, board, options.latency * board.clock_mhz * 1000)
-        budgets = dataclasses.replace(budgets, cycles=limit)
-    return dataclasses.replace(frame, cycles=cycles, budgets=budgets)
-
-
-def _cycle_model(graph: Graph, int8: Graph, calibration: Calibration, board: Board, options: Options) -> CostFunction:
-    """Cycles of a node's work by its widths, on the board's core, with the kernel that it would be given.
-
-    Channels that no widths need are left out. Two operands of different widths count as two of the wider one.
-    """
-    map_widths, weight_widths = options.candidate_widths
-    widths = [(weights, maps) for weights in weight_widths for maps in map_widths]
-    plans = {f"{weights}, {maps}": _uniform(graph, weights, maps) for weights, maps in widths}
-    graphs = {name: quantize.apply(graph, calibration, plan, _QUICK) for name, plan in plans.items()}
-    kept = passes.remove_alike({**graphs, "8 bits": int8})
-    by_widths = {each: kept[name] for each, name in zip(widths, plans, strict=True)}
-    places = {node.name: index for index, node in enumerate(graph.nodes)}
-    whole = {
-        node.name: TABLE[node.op].cost(node.attrs, graph.input_tensors(node), graph.tensors[node.output]).macs
-        for node in graph.nodes
-    }
-
-    @cache
-    def of_node(name: str, weights: int, maps: int, output: int) -> float:
-        uniform = by_widths[weights, maps]
-        node = uniform.nodes[places[name]]
-        tensors = {**uniform.tensors, node.output: by_widths[weights, output].tensors[node.output]}
-        return fewest_cycles(uniform.replace(tensors=tensors), places[name], board.cpu, core_of(board))
-
-    def cycles(work: Work, weight_bits: int, input_bits: tuple[int, ...], output_bits: int) -> float:
-        share = work.macs / whole[work.name] if whole[work.name] else 1.0
-        return share * of_node(work.name, weight_bits, max(input_bits, default=INT8), output_bits)
-
-    return cycles
-
-
-def _uniform(graph: Graph, weights: int, maps: int) -> PrecisionPlan:
-    """One width for all maps and one for all weights."""
-    names = (node.inputs[1] for node in graph.nodes if TABLE[node.op].weight_axis is not None)
-    return PrecisionPlan(maps, weights=dict.fromkeys(names, weights))

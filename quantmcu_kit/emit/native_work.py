@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from quantmcu_kit.emit.binary_work import binary_table
 from quantmcu_kit.emit.depthwise_work import GROUP, POLY, Counts, depthwise_planes, depthwise_poly, groups_of
 from quantmcu_kit.ir.types import Size
 from quantmcu_kit.ops.spec import KernelCall
@@ -21,16 +22,6 @@ FIXED = {
 _FIRST_PAIRS = 8  # PAIRS of conv_first.c
 STEPS = {8: 11, 4: 12}  # of the loops in tiles_s8.c and tiles_s4.c, by the bits of a nested weight
 LINE_STEPS, SHORT_WORDS = 12, 14  # of the loop in tiles_line.c, and columns that need none
-
-
-def outputs_of(k: SimpleNamespace, call: KernelCall) -> str:
-    """Sums that ``native/cortexm_dsp/add_s8.c`` leaves to portable loops: limited, of equal scales, differences."""
-    if call.kernel != "add":
-        return "outputs"
-    s = k.scaling
-    exact = [(each.multiplier, each.shift) == (1 << 30, 0) for each in (s.a, s.b)]
-    is_native = exact[0] != exact[1] and s.sign > 0 and (s.low, s.high) == (-128, 127) and 1 <= -s.shift <= 22
-    return "outputs" if is_native else "limited_outputs"
 
 
 def _is_direct(k: SimpleNamespace) -> bool:
@@ -228,6 +219,19 @@ def _fully_connected_fields(k: SimpleNamespace, call: KernelCall) -> Counts:
     }
 
 
+def _fully_connected_few(k: SimpleNamespace, call: KernelCall) -> Counts:
+    """``fully_connected_few.c``: pairs of outputs, words of eight values."""
+    pairs = k.rows * -(-k.out // 2)
+    return {
+        "rows": k.rows,
+        "pairs": pairs,
+        "words": pairs * (k.input // 8),
+        "rests": pairs if k.input % 8 else 0,
+        "outputs": k.rows * k.out,
+        "packed": k.rows * k.out if k.out_bits < 8 else 0,
+    }
+
+
 def _conv_outer(k: SimpleNamespace, call: KernelCall) -> Counts:
     """``conv_outer.c``: tiles of four, six or eight pixels; outside of 1x1 kernels they go down in columns."""
     tile, groups, taps = 2 * k.pixels, groups_of(k.out.c), k.kernel.h * k.kernel.w
@@ -287,11 +291,13 @@ def _conv_outer(k: SimpleNamespace, call: KernelCall) -> Counts:
 
 
 KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Counts]] = {
+    "binary_table": binary_table,
     "conv_first": _conv_first,
     "conv_outer": _conv_outer,
     "conv_pairs": _conv_pairs,
     "depthwise_planes": depthwise_planes,
     "depthwise_poly": depthwise_poly,
+    "fully_connected_few": _fully_connected_few,
     "fully_connected_fields": _fully_connected_fields,
     "fully_connected_pairs": _fully_connected_pairs,
 }

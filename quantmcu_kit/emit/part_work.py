@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from quantmcu_kit.emit import native_work
+from quantmcu_kit.emit.binary_work import binary_part, binary_table_part
 from quantmcu_kit.emit.work import (
     KERNELS,
     WORD,
@@ -122,10 +123,11 @@ def _pixels(k: SimpleNamespace, axis: str, span: Span, held: int) -> Kind:
 
 
 def _binary(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
-    walk = k.walk
-    is_spread = walk.rows > 1 and 0 in (walk.a_stride, walk.b_stride)  # one value per channel meets pixel after pixel
-    runs = row[0] * (column[0] if is_spread else 1)
-    return {"part_rows": row[0], "part_runs": runs, native_work.outputs_of(k, call): row[0] * column[0] * walk.channels}
+    return binary_part(k, call, row[0], column[0])
+
+
+def _binary_table(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
+    return binary_table_part(k, call, row[0], column[0])
 
 
 def _lookup(k: SimpleNamespace, call: KernelCall, row: Kind, column: Kind) -> Work:
@@ -198,6 +200,7 @@ _PARTS: Mapping[str, tuple[_Along, _Part]] = {
     "pad": (_padded, _pad),
     "resize_nearest_neighbor": (_picked, _resize),
     **dict.fromkeys(native_work.KERNELS, (_window, _windows)),
+    "binary_table": (_pixels, _binary_table),
 }
 _ADDED: Mapping[str, Callable[[SimpleNamespace, int, int, int], Work]] = {
     "average_pool_2d": _added_pixels,

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from quantmcu_kit.emit import native_work
+from quantmcu_kit.emit.binary_work import binary
 from quantmcu_kit.ops.spec import KernelCall
 
 Work = Mapping[str, float]  # how often, by what is done
@@ -20,6 +21,7 @@ Work = Mapping[str, float]  # how often, by what is done
 CHANNEL_BLOCK = 32  # QMCU_CHANNEL_BLOCK of quantmcu_config.h: accumulators taken together
 _ROWS_TOGETHER = 4  # of matvec_s8_ref.c
 _TAPS_TOGETHER = 3  # of depthwise_s8_ref.c
+_MAXIMA_TOGETHER = 8  # of native/cortexm_dsp/max_s8.c
 _POINTERS, _STRIP_POINTERS = 8, 9  # TAPS and STRIP_TAPS of depthwise_conv_2d.c
 # Below 8 bits, in counts of the same kernel at 8 bits, as measured on a Cortex-M4; they are not in the table:
 _PAIR_TAP = {4: 0.91, 2: 0.77}  # of single_taps: an input with weights of so many bits in two rows
@@ -302,6 +304,8 @@ def _average_pool_2d(k: SimpleNamespace, call: KernelCall) -> Work:
 def _max_pool_2d(k: SimpleNamespace, call: KernelCall) -> Work:
     pixels, (rows, taps) = k.out.h * k.out.w, _windows(k)
     work = {"pixels": pixels, "rows": rows, "taps": taps, "compared": taps * k.out.c, "outputs": pixels * k.out.c}
+    if k.out.c % _MAXIMA_TOGETHER:
+        work["compared_singly"] = taps * (k.out.c % _MAXIMA_TOGETHER)
     return total_of(work, fills(k.out.c, steps(pixels, 0, k.out.c)))
 
 
@@ -314,10 +318,6 @@ def _mean(k: SimpleNamespace, call: KernelCall) -> Work:
         "summed": k.outer * k.count * k.inner,
         "outputs": k.outer * k.inner,
     }
-
-
-def _binary(k: SimpleNamespace, call: KernelCall) -> Work:
-    return {"rows": k.walk.rows, native_work.outputs_of(k, call): k.walk.rows * k.walk.columns}
 
 
 def _lookup(k: SimpleNamespace, call: KernelCall) -> Work:
@@ -380,7 +380,7 @@ def _transpose(k: SimpleNamespace, call: KernelCall) -> Work:
 
 
 KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Work]] = {
-    "add": _binary,
+    "add": binary,
     "average_pool_2d": _average_pool_2d,
     "concatenation": _concatenation,
     "conv_2d": _conv_2d,
@@ -389,7 +389,7 @@ KERNELS: Mapping[str, Callable[[SimpleNamespace, KernelCall], Work]] = {
     "lookup": _lookup,
     "max_pool_2d": _max_pool_2d,
     "mean": _mean,
-    "mul": _binary,
+    "mul": binary,
     "pad": _pad,
     "reshape": _reshape,
     "resize_nearest_neighbor": _resize_nearest_neighbor,

@@ -11,7 +11,7 @@ from quantmcu_kit.ir.plans import PrecisionPlan
 from quantmcu_kit.ir.schedule import Schedule
 from quantmcu_kit.precision.settings import Settings
 from quantmcu_kit.quantize.ties import tie_groups
-from quantmcu_kit.search.problem import INT8, WIDTHS, bitops
+from quantmcu_kit.search.problem import WIDTHS, CostFunction, bitops
 
 
 def count_bitops(graph: Graph, schedule: Schedule, precision: PrecisionPlan) -> tuple[int, int]:
@@ -20,10 +20,15 @@ def count_bitops(graph: Graph, schedule: Schedule, precision: PrecisionPlan) -> 
     Args:
         graph: float or integer.
     """
-    problem = search.build(graph, tie_groups(graph), schedule, wants=search.Wants(WIDTHS, WIDTHS))
-    widths = problem.assignment(precision), (INT8,) * len(problem.choices)
-    chosen, int8 = (round(problem.total(bitops, assignment)) for assignment in widths)
+    plans = precision, PrecisionPlan()
+    chosen, int8 = (round(count_cost(graph, schedule, plan, bitops)) for plan in plans)
     return chosen, int8
+
+
+def count_cost(graph: Graph, schedule: Schedule, precision: PrecisionPlan, cost: CostFunction) -> float:
+    """A cost per picture likewise."""
+    problem = search.build(graph, tie_groups(graph), schedule, wants=search.Wants(WIDTHS, WIDTHS))
+    return problem.total(cost, problem.assignment(precision))
 
 
 def check_budgets(

@@ -4,7 +4,7 @@ from quantmcu_kit.search.budget import check_possible
 from quantmcu_kit.search.build import Wants, build
 from quantmcu_kit.search.entropy import weight_stats, with_entropies
 from quantmcu_kit.search.kl import with_divergences
-from quantmcu_kit.search.problem import Budgets, Problem
+from quantmcu_kit.search.problem import Budgets, Problem, Unit
 from quantmcu_kit.search.result import SearchResult
 from quantmcu_kit.search.strategies import find, names, run, saves_by_budgets
 from quantmcu_kit.search.vdqs import Settings
@@ -14,6 +14,7 @@ __all__ = [
     "Problem",
     "SearchResult",
     "Settings",
+    "Unit",
     "Wants",
     "build",
     "check_possible",

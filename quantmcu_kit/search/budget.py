@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
-from quantmcu_kit.search.problem import Budgets, Problem, bitops
+from quantmcu_kit.search.problem import Budgets, Problem, Unit, bitops
 
 _FLAGS = {"ram_bytes": "--ram", "flash_bytes": "--flash", "bitops": "--bitops", "cycles": "--latency"}
 _UNITS = {"ram_bytes": "bytes of RAM", "flash_bytes": "bytes of flash", "bitops": "BitOPs", "cycles": "cycles"}
@@ -41,8 +41,9 @@ def too_tight(budgets: Budgets, name: str, least: float, *, where: str = "", is_
         where: the node that needs it.
         is_least: whether nothing smaller is possible.
     """
-    size, unit = budgets.units.get(name, (1, _UNITS[name]))
-    limit, reached = _rounded(getattr(budgets, name) / size, up=False), _rounded(least / size, up=True)
+    unit = budgets.units.get(name, Unit(1, _UNITS[name]))
+    limit = _rounded((getattr(budgets, name) + unit.beside) / unit.size, up=False)
+    reached = _rounded((least + unit.beside) / unit.size, up=True)
     about = "about " if name == "flash_bytes" else ""
     others = {
         "ram_bytes": "smaller --patches, or 2 among --map-widths",
@@ -51,7 +52,7 @@ def too_tight(budgets: Budgets, name: str, least: float, *, where: str = "", is_
     }.get(name, "or a smaller input")
     return QmkitError(
         "infeasible-budget",
-        f"no widths fit {limit:,} {unit}",
+        f"no widths fit {limit:,} {unit.name}",
         where=where,
         why=f"the smallest possible is {about}{reached:,}, with every width that may go down at its narrowest"
         if is_least

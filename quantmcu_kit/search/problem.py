@@ -179,6 +179,15 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """What the user counts a budget in: so much of it, by this name; ``beside`` is what no widths change."""
+
+    size: float
+    name: str
+    beside: float = 0.0
+
+
+@dataclass(frozen=True)
 class Budgets:
     """Upper limits; None: any.
 
@@ -187,19 +196,20 @@ class Budgets:
         flash_bytes: of packed weights and what else the problem counts.
         bitops: per picture.
         cycles: per picture, in the unit of the problem's cycle model.
-        units: what one unit is in which the user gave a budget, and its name, by name of the field.
+        units: what the user gave a budget in, by name of the field; by default in the field's own.
     """
 
     ram_bytes: int | None = None
     flash_bytes: int | None = None
     bitops: float | None = None
     cycles: float | None = None
-    units: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    units: Mapping[str, Unit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for entry in dataclasses.fields(self)[:-1]:
             value = getattr(self, entry.name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
+            beside = self.units[entry.name].beside if entry.name in self.units else 0.0
+            if value is not None and not (value + beside > 0 and math.isfinite(value)):
                 raise QmkitError(
                     "bad-budget", f"a budget of {value} {entry.name} is not possible", why="it is a positive number"
                 )

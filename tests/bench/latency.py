@@ -180,7 +180,7 @@ def errors(samples: Sequence[Sample], cycles: Cycles) -> list[float]:
     return [error(sample, cycles) for sample in samples]
 
 
-def _of_kernel(kernel: str, runs: Sequence[Measured]) -> list[Sample]:
+def _of_kernel(kernel: str, runs: Iterable[Measured]) -> list[Sample]:
     return [sample for measured in runs for sample in measured.layers if sample.kernel == kernel]
 
 
@@ -220,7 +220,7 @@ class Bench:
     def core(self, core: str) -> str:
         """The table's sections of one core."""
         board = board_of(core)
-        wholes = {graph.name: measure(graph, board).layers for graph in self._grids}
+        wholes = {graph.name: _of_kernel(graph.name, (measure(graph, board),)) for graph in self._grids}
         patched = [measure(graph, board, schedule) for graph, schedule in self._patched]
         known, held_out = divided(patched)
         cycles, sections, worst = {}, [], []

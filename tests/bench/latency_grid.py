@@ -6,7 +6,7 @@ Shapes are drawn with a fixed seed: odd and even maps, channels that are and are
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -35,8 +35,10 @@ MAP = Quant.per_tensor(0.047, -11)
 OTHER = Quant.per_tensor(0.031, 20)
 PACKED = Quant.per_tensor(0.8, 1)
 PROBABILITY = Quant.per_tensor(1 / 256, -128)
+BINARY_WIDTHS = ((8, 4, 8), (4, 4, 4), (8, 8, 4), (4, 4, 8), (2, 2, 2), (4, 8, 4), (8, 2, 8))  # of operands and output
 MOST_MACS = 150_000
 MOST_VALUES = 12_000
+_UNPACKED = 16  # sums and products of int8 maps; others follow
 
 
 class Layers:
@@ -205,9 +207,20 @@ def _binary(op: str) -> Callable[[Layers, int], None]:
         operands = layers.map(*shape), layers.map(*other, quant=OTHER)
         quant = Quant.per_tensor(0.06 if op == "ADD" else 0.09, 4)
         activation = Activation.RELU if index % 4 == 3 else Activation.NONE
-        layers.layer(op, binary.Attrs(activation), *operands, quant=quant)
+        if index < _UNPACKED:
+            layers.layer(op, binary.Attrs(activation), *operands, quant=quant)
+        else:
+            packed_binary(layers, op, operands, BINARY_WIDTHS[index % len(BINARY_WIDTHS)])
 
     return add_layer
+
+
+def packed_binary(layers: Layers, op: str, operands: Sequence[Tensor], widths: Sequence[int]) -> None:
+    """A sum or product of maps of so many bits; the last width is the output's."""
+    narrow = [layers.narrowed(x, bits, PACKED) for x, bits in zip(operands, widths, strict=False)]
+    quant = PACKED if widths[2] < 8 else Quant.per_tensor(0.06, 4)
+    y = layers.layer(op, binary.Attrs(Activation.NONE), *narrow, quant=quant, dtype=DType.feature_map(widths[2]))
+    layers.narrowed(y, 8, MAP)
 
 
 def _concatenation(layers: Layers, index: int) -> None:
@@ -275,7 +288,7 @@ def _transpose(layers: Layers, index: int) -> None:
 
 
 _GRIDS: Mapping[str, tuple[Callable[[Layers, int], None], int]] = {
-    "add": (_binary("ADD"), 16),
+    "add": (_binary("ADD"), _UNPACKED + 32),
     "average_pool_2d": (_average_pool_2d, 40),
     "concatenation": (_concatenation, 48),
     "conv_2d": (_conv_2d, 100),
@@ -284,7 +297,7 @@ _GRIDS: Mapping[str, tuple[Callable[[Layers, int], None], int]] = {
     "lookup": (_lookup, 12),
     "max_pool_2d": (_max_pool_2d, 32),
     "mean": (_mean, 24),
-    "mul": (_binary("MUL"), 16),
+    "mul": (_binary("MUL"), _UNPACKED + 32),
     "pad": (_pad, 60),
     "reshape": (_reshape, 20),
     "resize_nearest_neighbor": (_resize_nearest_neighbor, 60),

@@ -25,6 +25,7 @@ from quantmcu_kit.ops.interpret import kernel_calls
 from quantmcu_kit.ops.variants import VARIANTS
 from quantmcu_kit.patch.lay_out import lay_out_segment
 from quantmcu_kit.patch.segment import segment
+from tests.bench import latency_grid
 from tests.bench.latency import (
     SMALL_LAYER,
     Cycles,
@@ -41,11 +42,11 @@ from tests.bench.latency import (
     section,
 )
 from tests.bench.models import shared
-from tests.bench.native_layers import in_patches, layers_of, runs_by, sums
+from tests.bench.native_layers import by_portable_kernels, in_patches, layers_of, runs_by, sums
 from tests.bench.results import ROOT, Results
 
 TABLE = ROOT / "platformio_lib" / "native_cycles.toml"
-REBOUND = ("add",)  # portable kernels that call native primitives: sums of maps
+REBOUND = ("add", "average_pool_2d", "max_pool_2d", "mean")  # portable kernels that call native primitives
 CORES = ("cortex-m4f", "cortex-m7", "cortex-m33")  # with the DSP extension
 CHECKED = ("vww_96_int8", "kws_int8", "ad01_int8", "resnet8_int8")
 PATCHED = (  # real networks: end of the first stage, grid, halo, whether the input is pulled
@@ -74,6 +75,10 @@ HEADER = """\
 """
 
 
+def _rebound(kernel: str) -> tuple[Graph, ...]:
+    return (sums(),) if kernel == "add" else tuple(graph for graph in latency_grid.graphs() if graph.name == kernel)
+
+
 def samples_of(kernel: str, runs: Iterable[Measured]) -> list[Sample]:
     """What was measured of a kernel."""
     return [sample for run in runs for sample in run.layers if sample.kernel == kernel]
@@ -92,11 +97,14 @@ class Bench:
         board = board_of(core)
         cycles: dict[str, dict[str, float]] = dict(table_of(core))
         sections, worst = [], []
-        patched = [measure(graph, board, schedule) for graph, schedule in in_patches()]
+        patched = {
+            is_native: [measure(graph, board, schedule) for graph, schedule in networks]
+            for is_native, networks in ((False, by_portable_kernels()), (True, in_patches()))
+        }
         for kernel in (*REBOUND, *VARIANTS):
-            graphs = (sums(),) if kernel in REBOUND else layers_of(VARIANTS[kernel])
+            graphs = layers_of(VARIANTS[kernel]) if kernel in VARIANTS else _rebound(kernel)
             whole = divided(samples_of(kernel, (measure(graph, board) for graph in graphs)))
-            parts = divided(samples_of(kernel, patched))
+            parts = divided(samples_of(kernel, patched[kernel in VARIANTS]))
             cycles[kernel] = {"part_calls": 0.0, **fit([*whole[0], *parts[0]])}
             if not parts[0]:
                 cycles[kernel]["part_calls"] = cycles[kernel]["calls"]

@@ -17,15 +17,15 @@ from quantmcu_kit.ops.variants import VARIANTS
 from quantmcu_kit.ops.variants.variant import Variant
 from tests.bench import latency_patches
 from tests.bench.kernel_cases import WIDTHS, Case
-from tests.bench.latency_grid import CHANNELS, MAP, OTHER, Layers
+from tests.bench.latency_grid import BINARY_WIDTHS, CHANNELS, MAP, OTHER, Layers, packed_binary
 from tests.support.packed_networks import narrowed
 
 COUNT, TRIALS = 90, 2500  # random layers of a variant; attempts to find them
 EACH, EACH_TRIALS = 9, 150  # layers of each rare kind; attempts to find them
 TOGETHER = 30  # of them in a network
 MOST_MACS = 200_000
-SUMS, MOST_SUMS = 60, 12_000
-PATCHED, MOBILE = 24, 30  # networks in patches
+SUMS, PACKED_SUMS, MOST_SUMS = 60, 60, 12_000
+PATCHED, MOBILE, PORTABLE = 24, 30, 24  # networks in patches
 _SMALL = CHANNELS[:-7]
 _WINDOWS = {"CONV_2D": (1, 3, 1, 5, 1, 3, (1, 5), 7, (10, 4)), "DEPTHWISE_CONV_2D": (3, 5, 7, 3, 5, 7, 2, (1, 4))}
 _MIXED_WIDTHS = (
@@ -58,7 +58,11 @@ class Kind:
     activation: Activation | None = None
 
 
-_ONLY = {"conv_first": Kind(window=3, channels=3), "depthwise_poly": Kind(window=3)}  # what a variant is for
+_ONLY = {  # what a variant is for
+    "conv_first": Kind(window=3, channels=3),
+    "depthwise_poly": Kind(window=3),
+    "fully_connected_few": Kind(widths=(4, 4)),
+}
 # What random layers hardly ever do.
 _RARE: Mapping[str, tuple[Kind, ...]] = {
     "conv_first": (
@@ -104,6 +108,7 @@ _RARE: Mapping[str, tuple[Kind, ...]] = {
         Kind(window=3, widths=(8, 2)),
     ),
     "depthwise_poly": (Kind(window=3, stride=1, widths=(2, 4), out_bits=8),),
+    "fully_connected_few": (Kind(widths=(2, 4), out_bits=8),),
     "fully_connected_fields": (
         Kind(widths=(4, 4)),
         Kind(widths=(2, 4)),
@@ -147,6 +152,9 @@ def runs_by(variant: Variant, graph: Graph, node: Node) -> bool:
 
 def layers_of(variant: Variant) -> Iterator[Graph]:
     """Networks of layers that a variant runs, side by side."""
+    if "ADD" in variant.ops:
+        yield packed_sums(variant)
+        return
     rng = np.random.default_rng(len(variant.name))
     kinds = [(_ONLY.get(variant.name, Kind()), COUNT, TRIALS)]
     kinds += [(kind, EACH, EACH_TRIALS) for kind in _RARE.get(variant.name, ())]
@@ -195,16 +203,36 @@ def _forced(graph: Graph, variant: Variant) -> Graph:
 
 
 def sums() -> Graph:
-    """Sums of two maps, or of a map and a value per channel, of equal scales and others, some of them clamped."""
+    """Sums of maps, or of a map and a value per channel: of equal scales and others, clamped, packed; differences."""
     layers = Layers("sums")
-    for index in range(SUMS):
+    for index in range(SUMS + PACKED_SUMS):
         channels = layers.channels()
         shape = (*layers.image(channels, MOST_SUMS), channels)
         other = ((1, 1, channels), shape, shape)[index % 3]
         operands = layers.map(*shape), layers.map(*other, quant=MAP if index % 5 == 4 else OTHER)
+        if index >= SUMS:
+            packed_binary(layers, "ADD", operands, BINARY_WIDTHS[index % len(BINARY_WIDTHS)])
+            continue
         activation = Activation.RELU if index % 7 in (2, 5) else Activation.NONE
-        layers.layer("ADD", binary.Attrs(activation), *operands, quant=Quant.per_tensor(0.06, 4))
+        op = "SUB" if index % 11 in (3, 7) else "ADD"
+        layers.layer(op, binary.Attrs(activation), *operands, quant=Quant.per_tensor(0.06, 4))
     return layers.graph()
+
+
+def packed_sums(variant: Variant) -> Graph:
+    """Sums and products of two packed maps of one shape."""
+    layers = Layers(variant.name)
+    for index in range(PACKED_SUMS):
+        channels = layers.channels()
+        shape = (*layers.image(channels, MOST_SUMS), channels)
+        widths = (4, 4, 4) if index % 4 == 0 else [int(layers.rng.choice(each)) for each in ((4, 2), (4, 2), (8, 4, 2))]
+        packed_binary(layers, variant.ops[index % len(variant.ops)], (layers.map(*shape), layers.map(*shape)), widths)
+    return _forced(layers.graph(), variant)
+
+
+def by_portable_kernels() -> tuple[tuple[Graph, Schedule], ...]:
+    """Other networks in their patches, for the portable kernels that call native primitives."""
+    return latency_patches.networks()[PATCHED : PATCHED + PORTABLE]
 
 
 def in_patches() -> Iterator[tuple[Graph, Schedule]]:

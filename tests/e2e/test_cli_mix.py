@@ -71,20 +71,27 @@ def test_narrow_weights_fit_less_flash(qmkit):
     assert 4 in summary["weight_bits"].values()
 
 
-def test_latency_that_is_asked_for(qmkit):
-    """Half of the way between 8 bits and what the narrowest maps and weights take."""
-    wide = json.loads(qmkit("build", MODEL, *CALIBRATION, "--json", "--output", "wide").out)
-    summary = built(qmkit, "--cost", "cycles", "--latency", wide["latency_ms"] + 1)
-    assert summary["latency_ms"] <= wide["latency_ms"] + 1
+@pytest.mark.parametrize(("patches", "share"), [("off", 0.9), ("4x4", 0.94)])
+def test_latency_that_is_asked_for(qmkit, patches, share):
+    """By the estimate of the library as a whole, with what patches take."""
+    flags = ("--patches", patches, "--vdpc", "off")
+    wide = json.loads(qmkit("build", MODEL, *CALIBRATION, "--json", "--output", "wide", "--patches", patches).out)
+    limit = share * wide["latency_ms"]
+    summary = built(qmkit, *flags, "--cost", "cycles", "--search", "milp", "--latency", limit)
+    assert summary["latency_ms"] <= limit
+    assert 4 in summary["weight_bits"].values()
 
 
-@pytest.mark.parametrize("flag", ["--bitops", "--latency"])
-def test_what_is_named_as_possible_is_possible(qmkit, flag):
-    refused = error_of(qmkit(*BUILD, flag, 0.01))
+@pytest.mark.parametrize(
+    "flags", [("--bitops", 0.01), ("--latency", 0.01), ("--latency", 0.01, "--patches", "4x4", "--vdpc", "off")]
+)
+def test_what_is_named_as_possible_is_possible(qmkit, flags):
+    flag, _, *others = flags
+    search = ("--search", "milp") if flag == "--latency" else ()
+    refused = error_of(qmkit(*BUILD, *flags, *search))
     least = refused["hint"].split(",")[0].split()
-    assert refused["code"] == "infeasible-budget" and least[0] == flag
-    if flag == "--bitops":
-        assert built(qmkit, *least)["search"]
+    assert refused["code"] == "infeasible-budget" and least[0] == flag and " 0.01 " in refused["message"]
+    assert built(qmkit, *least, *others, *search)["search"]
 
 
 def test_narrow_maps_fit_less_ram(qmkit):

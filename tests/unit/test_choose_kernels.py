@@ -27,7 +27,7 @@ from quantmcu_kit.options import Options
 from quantmcu_kit.patch.lay_out import lay_out_segment
 from quantmcu_kit.patch.segment import segment
 from tests.bench.kernel_cases import Case
-from tests.bench.latency_grid import MAP, OTHER, Layers
+from tests.bench.latency_grid import MAP, OTHER, Layers, packed_binary
 
 CORE = "cortex-m4f"
 BOARD = find("nano33ble")
@@ -79,6 +79,32 @@ def test_the_table_knows_all_that_variants_do(op, kernel, core):
             if op in variant.ops and variant.supports(prepare_node(graph, node)):
                 works = node_work(graph, Schedule.whole(graph).stages[0], index, kernel_calls(graph, node))
                 assert knows_works(works, core), (variant.name, stride, weight_bits, map_bits)
+
+
+@pytest.mark.parametrize("core", ["cortex-m4f", "cortex-m7", "cortex-m33"])
+@pytest.mark.parametrize("widths", list(itertools.product((8, 4, 2), repeat=3)), ids=str)
+def test_sums_are_priced_by_their_widths(widths, core):
+    """Of packed maps by tables, six cycles a value at 4 bits; others are unpacked. Searches are told the same."""
+    layers = Layers("sums")
+    packed_binary(layers, "ADD", (layers.map(8, 8, 32), layers.map(8, 8, 32, quant=OTHER)), widths)
+    graph = layers.graph()
+    (index,) = (index for index, node in enumerate(graph.nodes) if node.op == "ADD")
+    chosen = choose_kernels(graph, core)
+    assert kernels(chosen)[index] == ("binary_table" if max(widths[:2]) < 8 else "")
+    cycles = patch_costs(chosen, core).whole[index]
+    assert cycles == pytest.approx(choice.fewest_cycles(graph, index, core, core))
+    per_value = cycles / (8 * 8 * 32)
+    if widths == (4, 4, 4):
+        assert 3 < per_value < 7
+    assert per_value < (17 if max(widths[:2]) < 8 else 40)
+
+
+@pytest.mark.parametrize("outputs", [2, 128])
+def test_few_outputs_have_a_kernel_of_their_own(outputs):
+    layers = Layers("few")
+    Case("", "FULLY_CONNECTED", (1, 1, 256), outputs).layer(layers, (4, 4), is_signed=False)
+    name = "fully_connected_few" if outputs == 2 else "fully_connected_fields"
+    assert name in kernels(choose_kernels(layers.graph(), CORE))
 
 
 def test_a_variant_with_unknown_work_is_not_chosen(monkeypatch):

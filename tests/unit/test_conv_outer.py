@@ -149,6 +149,33 @@ def test_parts_equal_the_whole(parts, index):
         np.testing.assert_array_equal(actual, after.block, err_msg=str(job[2]))
 
 
+def has_plan(params: convolution.Params) -> bool:
+    try:
+        return bool(conv_outer.emit(params))
+    except AssertionError:
+        return False
+
+
+@pytest.mark.parametrize("widths", WIDTHS, ids=str)
+def test_what_is_supported_has_a_plan(widths):
+    """Random windows and channels, some with biases for which 32 bits are too few, or weights with a zero-point."""
+    rng = random_for(f"plans {widths}")
+    found = set()
+    for index in range(24):
+        made = outer_case(str(rng.choice(list(GEOMETRIES))), widths, "trained", bool(index % 2))
+        if made is None:
+            continue
+        params = prepare_node(made.graph, made.graph.nodes[0])
+        factor = int(rng.choice((0, 1 << 8, 1 << 16, 1 << 24, 1 << 31)))
+        bias = params.requant.bias.astype(np.int64) + rng.integers(-1, 2, params.requant.bias.shape) * factor
+        weights = dataclasses.replace(params.weights, zero_point=int(index % 8 == 7))
+        far = dataclasses.replace(params.requant, bias=bias.clip(-(2**31), 2**31 - 1).astype(np.int32))
+        params = dataclasses.replace(params, requant=far, weights=weights)
+        assert conv_outer.supports(params) == has_plan(params)
+        found.add(conv_outer.supports(params))
+    assert found == {False, True}
+
+
 def test_fields_hold_the_largest_sums_that_they_can():
     """One unit more than fits, of the least weights, is divided; D is the most that a piece takes away."""
     form = outer_fields.FORM_I4

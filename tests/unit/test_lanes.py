@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quantmcu_kit.ir.types import DType
 from quantmcu_kit.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multipliers
 from quantmcu_kit.numerics.single_rounding import single_rounding_multipliers
+from quantmcu_kit.ops.fully_connected import Params
 from quantmcu_kit.ops.requantize import Requant, Rounding
 from quantmcu_kit.ops.variants import lanes, lines
+from quantmcu_kit.ops.weighted import Weights
 
 CHANNELS = 16
 
@@ -59,8 +62,9 @@ def test_lanes_equal_tflite(rounding, is_rectified, seed):
 @pytest.mark.parametrize(
     "scale, bound, low, is_supported",
     [
-        (0.6, 1000, -128, False),  # nothing is shifted: the sign would be rounded too
-        (0.6, 1000, -5, True),  # low is the zero-point
+        (0.6, 1000, -128, True),
+        (0.6, 1 << 29, -128, False),  # twice the sum, raised until it is positive, is beyond 32 bits
+        (0.6, 1 << 29, -5, True),  # low is the zero-point: it need not be positive
         (1.5, 1000, -5, False),
         (0.3, 1 << 30, -128, False),  # twice the sum is beyond 32 bits
     ],
@@ -69,6 +73,52 @@ def test_what_has_no_such_form_is_refused(scale, bound, low, is_supported):
     multiplier, shift = quantize_multipliers(np.array([scale]))
     requant = Requant(np.zeros(1, np.int32), multiplier, shift, -5, low, 127)
     assert (lanes.arrange(requant, requant.bias, np.array([bound])) is not None) == is_supported
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("low", [-128, -7, 20])
+@pytest.mark.parametrize("seed", range(6))
+def test_factors_from_a_half_to_1_are_exact_for_every_sum(rounding, low, seed):
+    """Beside smaller ones; the sign counts where the output is not clamped at the zero-point, -7."""
+    rng = np.random.default_rng(seed)
+    scales = np.where(rng.random(CHANNELS) < 0.7, rng.uniform(0.5, 1, CHANNELS), rng.uniform(0.001, 0.5, CHANNELS))
+    scales[:3] = (0.5, 0.75, 1 - 2.0**-31)
+    bound = 3000
+    bounds = np.full(CHANNELS, bound)
+    once = rounding is Rounding.ONCE
+    multiplier, shift = single_rounding_multipliers(scales, bounds) if once else quantize_multipliers(scales)
+    bias = rng.integers(-(1 << 20), 1 << 20, CHANNELS).astype(np.int32)
+    requant = Requant(bias, multiplier, shift, -7, low, 127, rounding)
+    sums = np.arange(-bound, bound + 1)[:, None] - bias.astype(np.int64)
+    expected = requant.apply(sums)
+    for has_sign in (False, True):
+        found = lanes.arrange(requant, bias, bounds, has_sign=has_sign)
+        assert found is not None
+        is_rectified = low >= -7 and not has_sign
+        kind = "once" if once else "rectified" if is_rectified else "twice"
+        bias2, m, addend, n = found.astype(np.int64).T
+        x = bias2 + 2 * sums
+        if kind == "once":
+            values = ((x * m >> 32) + addend) >> n
+        else:
+            values = ((x * m + (1 << 31) >> 32) + addend - ((x < 0) if kind == "twice" else 0)) >> n
+        np.testing.assert_array_equal(np.clip(values, low, 127), expected, err_msg=kind)
+        assert np.abs(x).max() < 1 << 31
+
+
+def test_enlarged_layers_have_the_same_outputs_and_no_shift_to_the_left():
+    """By hand: 3 · 2.5 = 7.5 becomes 12 · 0.625; a layer whose weights have no room stays as it is."""
+    weights = Weights(np.array([[3, -2], [100, 1]], np.int8), 0, 0, DType.I8, 255)
+    multiplier, shift = quantize_multipliers(np.array([2.5, 0.4]))
+    requant = Requant(np.array([5, 7], np.int32), multiplier, shift, 0, -128, 127)
+    params = Params(1, (1, 2), (1, 2), DType.I8, 0, weights, requant)
+    larger = lanes.enlarged(params)
+    assert larger.weights.values.tolist() == [[12, -8], [100, 1]]
+    assert larger.requant.bias.tolist() == [20, 7]
+    assert larger.requant.shift.tolist() == [0, shift[1]]
+    sums = np.arange(-60, 61)[:, None].repeat(2, axis=1)
+    np.testing.assert_array_equal(larger.requant.apply(sums * [4, 1]), requant.apply(sums))
+    assert lanes.enlarged(params, -8, 7) is params
 
 
 @pytest.mark.parametrize("zero_point", [-128, -3, 90])

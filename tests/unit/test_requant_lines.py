@@ -36,6 +36,9 @@ def arranged(rule: Requant, most: int) -> np.ndarray | None:
         (DType.I8, (-9, -4), -128, 258),
         (DType.I8, (-4, -1), -128, 4095),
         (DType.I8, (0, 1), 17, 16383),
+        (DType.I8, (0, 2), -20, 16383),
+        (DType.U4, (1, 2), 3, 16383),
+        (DType.I8, (-3, 2), -128, 16383),
         (DType.U4, (-12, -5), 0, 258),
         (DType.U4, (0, 0), 7, 4095),
         (DType.U2, (-8, -5), 0, 300),
@@ -92,7 +95,16 @@ def test_what_no_line_meets():
 @pytest.mark.parametrize("width", [8, 10])
 @pytest.mark.parametrize(
     ("dtype", "shifts", "zero"),
-    [(DType.U4, (-7, -1), 0), (DType.U4, (0, 1), 5), (DType.U2, (-8, -2), 0), (DType.I8, (-3, -1), -128)],
+    [
+        (DType.U4, (-7, -1), 0),
+        (DType.U4, (0, 1), 5),
+        (DType.U4, (0, 4), 9),
+        (DType.U2, (-8, -2), 0),
+        (DType.U2, (0, 2), 1),
+        (DType.I8, (-3, -1), -128),
+        (DType.I8, (0, 5), -30),
+        (DType.I8, (-2, 8), -128),
+    ],
 )
 def test_fields_become_values(dtype, shifts, zero, width):
     rng = np.random.default_rng(width)

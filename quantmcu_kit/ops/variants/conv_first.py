@@ -27,18 +27,21 @@ def _order() -> np.ndarray:
 
 def supports(params: Params) -> bool:
     """Whether windows are 3x3x3, sums of nested channels can be told apart, and lanes have requantization's form."""
+    params = lanes.enlarged(params)
     is_first = params.kernel == Size(3, 3) and params.in_shape[3] == 3 and params.attrs.dilation == Size(1, 1)
     return is_first and pairs.fits(params.weights, _NEST) and lanes.of_layer(params) is not None
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_conv_first``."""
+    kept = params.fields()
+    params = lanes.enlarged(params)
     requant, weights = params.requant, params.weights
     order, values = _order(), weights.values.reshape(len(weights.values), _TAPS)
     arranged = np.where(order >= 0, values[:, order], 0)
     channels = -(-len(values) // pairs.GROUP) * pairs.GROUP
     fields = (
-        *(field for field in params.fields() if field[0] in _FIELDS),
+        *(field for field in kept if field[0] in _FIELDS),
         ("low", requant.low),
         ("high", requant.high),
         ("is_rectified", int(lanes.is_rectified(requant))),

@@ -59,12 +59,9 @@ class _Plan:
 
 def _plan(params: Params) -> _Plan | None:
     """None where the kernel cannot run the layer."""
-    weights = params.weights
-    if not (weights.dtype.is_packed and params.in_dtype.is_packed) or weights.zero_point != 0:
+    if not _is_packed(params):
         return None
-    if weights.values.size == 0 or params.kernel.h > _MAX_ROWS:
-        return None
-    if weights.dtype.bits == 4:
+    if params.weights.dtype.bits == 4:
         return _plan_of(params, outer_fields.FORM_I4)
     if params.in_dtype.bits == params.requant.dtype.bits == 2:
         plan = _plan_of(params, outer_fields.FORM_I2X4)
@@ -73,8 +70,15 @@ def _plan(params: Params) -> _Plan | None:
     return _plan_of(params, outer_fields.FORM_I2)
 
 
-def _plan_of(params: Params, form: Form) -> _Plan | None:
-    """A plan in this form; None where a unit does not fit into its fields."""
+def _is_packed(params: Params) -> bool:
+    weights = params.weights
+    if not (weights.dtype.is_packed and params.in_dtype.is_packed) or weights.zero_point != 0:
+        return False
+    return weights.values.size > 0 and params.kernel.h <= _MAX_ROWS
+
+
+def _sums(params: Params, form: Form) -> _Plan | None:
+    """A plan in this form but for its outputs; None where a unit does not fit into its fields."""
     weights, requant = params.weights, params.requant
     channels = weights.values.shape[0]
     units = outer_fields.in_units(weights.values.reshape(channels, params.kernel.h * params.kernel.w, -1))
@@ -86,7 +90,16 @@ def _plan_of(params: Params, form: Form) -> _Plan | None:
     division, start = found
     if (np.abs(bias) + start * len(division.sizes) > INT32_MAX).any():
         return None
-    plan = _Plan(form, units, division, start, bias, _Finish.NONE, None)
+    return _Plan(form, units, division, start, bias, _Finish.NONE, None)
+
+
+def _plan_of(params: Params, form: Form) -> _Plan | None:
+    """A plan in this form, where there is one."""
+    plan = _sums(params, form)
+    if plan is None:
+        return None
+    weights, requant, units = params.weights, params.requant, plan.weights
+    channels, division, start, bias = len(plan.bias), plan.division, plan.start, plan.bias
     finish, find = _FINDS.get((form.bits, requant.dtype.bits), (None, None))
     is_one_piece = len(division.sizes) == 1
     if find is not None and is_one_piece:
@@ -125,14 +138,17 @@ def _lanes(params: Params, plan: _Plan, of: np.ndarray, raised: int) -> np.ndarr
         multiplier=np.broadcast_to(requant.multiplier, channels)[of],
         shift=np.broadcast_to(requant.shift, channels)[of],
         zero_point=requant.zero_point + raised,
+        low=requant.low + raised,
+        high=requant.high + raised,
     )
-    lane = lanes.arrange(higher, (plan.bias - plan.start * len(plan.division.sizes))[of], bounds)
-    if lane is None or (lane[:, 3] < 1).any():
+    lane = lanes.arrange(higher, (plan.bias - plan.start * len(plan.division.sizes))[of], bounds, has_sign=True)
+    if lane is None:
         return None
-    _, multiplier, rounds, shift = lane.T.astype(np.int64)
-    largest = (bounds * multiplier + (1 << 30) >> 31) + np.abs(rounds) >> shift
-    if len(plan.division.sizes) == 1 and (largest >= _HALVES).any():
-        return None
+    if len(plan.division.sizes) == 1:
+        _, multiplier, rounds, shift = lane.T.astype(np.int64)
+        largest = (bounds * multiplier + (1 << 30) >> 31) + np.abs(rounds) >> shift
+        if (shift < 1).any() or (largest >= _HALVES).any():  # lines have a shift of 0
+            return None
     constants = np.zeros((len(plan.weights), lanes.LANE_WORDS), np.int32)
     constants[:channels][of] = lane
     return constants
@@ -192,8 +208,13 @@ def _scratch_bytes(params: Params, plan: _Plan) -> int:
 
 
 def supports(params: Params) -> bool:
-    """Whether inputs and weights are below 8 bits, and sums and requantization within what the kernel's fields hold."""
-    return _plan(params) is not None
+    """Whether inputs and weights are below 8 bits, and sums within what the kernel's fields hold.
+
+    Outputs can always be made, and what fits into the fields of four pixels fits into those of three; so this need not
+    look for their constants, which takes long.
+    """
+    form = outer_fields.FORM_I4 if params.weights.dtype.bits == 4 else outer_fields.FORM_I2
+    return _is_packed(params) and _sums(params, form) is not None
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:

@@ -95,16 +95,19 @@ def _channels(params: Params) -> int:
 
 def supports(params: Params) -> bool:
     """Whether sums of nested channels can be told apart, and requantization has the form of ``qmcu_lane_t``."""
+    params = lanes.enlarged(params)
     return pairs.nest_of(params.weights) is not None and lanes.of_layer(params) is not None
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_conv_pairs``."""
+    kept = params.fields()
+    params = lanes.enlarged(params)
     requant, nest = params.requant, pairs.nest_of(params.weights)
     strip = _strip(params, nest)
     by_columns = np.swapaxes(params.weights.values, 1, 2).reshape(len(params.weights.values), -1)
     fields = (
-        *(field for field in params.fields() if field[0] not in _ARRANGED),
+        *(field for field in kept if field[0] not in _ARRANGED),
         ("low", requant.low),
         ("high", requant.high),
         ("nest", nest),

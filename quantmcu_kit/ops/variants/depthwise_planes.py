@@ -108,10 +108,16 @@ def _arranged(params: Params) -> tuple[int, np.ndarray] | None:
     line = lines.arrange(requant, bias, bounds, raw, np.minimum(_MOST_FACTOR, _MOST_LANE // np.maximum(largest, 1)))
     if line is not None:
         return _LINE, line
-    twice = lanes.arrange(requant, bias, bounds)
-    if twice is None or np.any(twice[:, 3] < 1) or np.any(2 * (raw + np.abs(bias.astype(np.int64))) >= 1 << 31):
+    gain = lanes.gains(requant)
+    factor = 2 << gain
+    reach = (raw + np.abs(bias.astype(np.int64))) << gain
+    if np.any(factor * largest > _MOST_LANE) or np.any(reach >= 1 << 30):
         return None
-    twice[:, 3] += 2 << 8
+    higher = lanes.enlarged_requant(requant, gain)
+    twice = lanes.arrange(higher, bias.astype(np.int64) << gain, bounds << gain, has_sign=True, reach=reach)
+    if twice is None:
+        return None
+    twice[:, 3] += factor << 8
     return _TWICE, twice
 
 

@@ -113,7 +113,7 @@ def _lanes(params: Params, segments: Segments) -> np.ndarray | None:
     return whole.reshape(-1, FEW, lanes.LANE_WORDS)[:, _ORDER].reshape(-1, lanes.LANE_WORDS)
 
 
-def _is_dense(params: Params) -> bool:
+def is_dense(params: Params) -> bool:
     """Whether rows begin in bytes of their own, and values follow one another without a gap."""
     channels, bits, taps = params.in_shape[-1], params.in_dtype.bits, params.weights.values.shape[1]
     return channels == taps or (channels * bits % 8 == 0 and taps * bits % 8 == 0)
@@ -121,19 +121,21 @@ def _is_dense(params: Params) -> bool:
 
 def _segments(params: Params) -> Segments | None:
     weights: Weights = params.weights
-    if not (weights.dtype.is_packed and params.in_dtype.is_packed) or weights.zero_point != 0 or not _is_dense(params):
+    if not (weights.dtype.is_packed and params.in_dtype.is_packed) or weights.zero_point != 0 or not is_dense(params):
         return None
     return find_segments(padded(weights.values), weights.max_input)
 
 
 def supports(params: Params) -> bool:
     """Whether inputs and weights are below 8 bits, and sums and requantization within what the kernel's fields hold."""
+    params = lanes.enlarged(params, -_ZERO, _ZERO - 1)
     segments = _segments(params)
     return segments is not None and _lanes(params, segments) is not None
 
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_fully_connected_fields``."""
+    params = lanes.enlarged(params, -_ZERO, _ZERO - 1)
     requant, segments = params.requant, _segments(params)
     assert segments is not None, "supports() is asked before"
     out, taps = params.weights.values.shape

@@ -19,6 +19,7 @@ def _nest(params: Params) -> int | None:
 
 def supports(params: Params) -> bool:
     """Whether sums of nested outputs can be told apart, and requantization has the form of ``qmcu_lane_t``."""
+    params = lanes.enlarged(params)
     return _nest(params) is not None and lanes.of_layer(params) is not None
 
 
@@ -32,6 +33,7 @@ def scratch_bytes(params: Params) -> int:
 
 def emit(params: Params) -> tuple[KernelCall, ...]:
     """One ``qmcu_fully_connected_pairs``."""
+    params = lanes.enlarged(params)
     requant, nest = params.requant, _nest(params)
     out, taps = params.weights.values.shape
     fields = (

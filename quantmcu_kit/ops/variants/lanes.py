@@ -5,12 +5,21 @@ With n = -shift, x = 2·(acc + bias) and z the output's zero-point, TFLite's two
 saturation. The sign may be left out where results below z are clamped to z ("rectified").
 
 One rounding is ``(smmla(x, multiplier, round)) >> n`` for a multiplier with which no product is exactly a half.
+
+Factors from a half to 1 leave n = 0, where nothing is rounded a second time: the sign must not count, and one rounding
+has no place for its half. Such a channel's x is raised so far that it is never negative, by a number whose product is
+close enough to a whole number, or to a half beyond it; the addend takes the whole number off. Factors of 1 and more
+become such ones by weights and a bias that are powers of two larger (``enlarged``), as TFLite shifts sums to the left.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeVar
+
 import numpy as np
 
+from quantmcu_kit.numerics.congruence import first_within
 from quantmcu_kit.numerics.fixedpoint import INT32_MAX
 from quantmcu_kit.numerics.single_rounding import STEPS
 from quantmcu_kit.ops.convolution import Params as ConvolutionParams
@@ -21,6 +30,9 @@ from quantmcu_kit.ops.weighted import Weights
 LANE_WORDS = 4
 _MAX_SHIFT = 30
 _MOST_ONCE = 23  # right shifts of a sum that is rounded once
+_WORD = 1 << 32
+_FAR = 1 << 62  # beyond any product
+_Params = TypeVar("_Params", ConvolutionParams, FullyConnectedParams)
 
 
 def accumulator_bounds(weights: Weights, requant: Requant) -> np.ndarray:
@@ -33,21 +45,56 @@ def is_rectified(requant: Requant) -> bool:
     return requant.low >= requant.zero_point
 
 
-def arrange(requant: Requant, bias: np.ndarray, bounds: np.ndarray) -> np.ndarray | None:
+def gains(requant: Requant) -> np.ndarray:
+    """int64 [channels], or [1]: how many bits sums must become larger so that nothing is shifted to the left."""
+    return np.maximum(requant.shift.astype(np.int64), 0)
+
+
+def enlarged_requant(requant: Requant, gain: np.ndarray) -> Requant:
+    """The same outputs of sums that are ``gain`` bits larger. Its bias has 64 bits."""
+    bias = requant.bias.astype(np.int64) << gain
+    return replace(requant, bias=bias, shift=(requant.shift.astype(np.int64) - gain).astype(np.int8))
+
+
+def enlarged(params: _Params, least: int = -128, most: int = 127) -> _Params:
+    """The same layer with larger weights where factors are 1 or more: as ``gains`` says.
+
+    As it was if these would not lie between ``least`` and ``most``, for which there is no form then.
+    """
+    weights, gain = params.weights, gains(params.requant)
+    if not gain.any():
+        return params
+    axes = tuple(axis for axis in range(weights.values.ndim) if axis != weights.channel_axis % weights.values.ndim)
+    values = weights.values.astype(np.int64) << np.expand_dims(gain, axes)
+    requant = enlarged_requant(params.requant, gain)
+    if values.min() < least or values.max() > most or np.abs(requant.bias).max() > INT32_MAX:
+        return params
+    larger = replace(weights, values=values.astype(np.int8))
+    return replace(params, weights=larger, requant=replace(requant, bias=requant.bias.astype(np.int32)))
+
+
+def arrange(
+    requant: Requant,
+    bias: np.ndarray,
+    bounds: np.ndarray,
+    *,
+    has_sign: bool = False,
+    reach: np.ndarray | None = None,
+) -> np.ndarray | None:
     """int32 [channels, LANE_WORDS] as ``qmcu_lane_t``, or None where the requantization has no such form.
 
     Args:
         bias: the kernel's own, with corrections for zero-points folded in; modulo 2^31.
         bounds: int64 [channels], from :func:`accumulator_bounds`: of the sums with every correction.
+        has_sign: whether the kernel adds the sign even if results below the zero-point are clamped away.
+        reach: int64 [channels]: the most that |sum + bias| can be on the way, where it must not leave 32 bits.
     """
     channels = len(bias)
     multiplier = np.broadcast_to(requant.multiplier.astype(np.int64), channels)
     n = np.broadcast_to(-requant.shift.astype(np.int64), channels)
-    if np.any(bounds >= 1 << 30):
+    if np.any(bounds >= 1 << 30) or np.any(n < 0):
         return None
     once = requant.rounding is Rounding.ONCE
-    if np.any(n < (0 if is_rectified(requant) and not once else 1)):
-        return None
     half = (np.int64(1) << n) >> 1
     is_constant = (bounds * multiplier + (1 << 30)) >> 31 < half  # the zero-point, whatever is multiplied
     multiplier, n = np.where(is_constant, 0, multiplier), np.where(is_constant, 1, n)
@@ -63,8 +110,21 @@ def arrange(requant: Requant, bias: np.ndarray, bounds: np.ndarray) -> np.ndarra
     rounds = (np.int64(requant.zero_point) << n) + half
     if np.any(largest + np.abs(rounds) >= INT32_MAX):
         return None
-    twice = (2 * bias.astype(np.int64)).astype(np.uint64).astype(np.uint32).view(np.int32)
-    return np.stack([twice, multiplier, rounds, n], axis=1).astype(np.int32)
+    twice = 2 * bias.astype(np.int64)
+    if once or has_sign or not is_rectified(requant):
+        (all_wide,) = np.nonzero(n == 0)
+        if all_wide.size:
+            found = _positive(requant, multiplier, bounds, bounds if reach is None else reach, all_wide)
+            if found is None:
+                return None
+            twice[all_wide] += found[0]
+            rounds[all_wide] = found[1]
+    return np.stack([_as_int32(twice), multiplier, rounds, n], axis=1).astype(np.int32)
+
+
+def _as_int32(values: np.ndarray) -> np.ndarray:
+    """Modulo 2^32."""
+    return values.astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
 def of_layer(params: ConvolutionParams | FullyConnectedParams) -> np.ndarray | None:
@@ -72,6 +132,46 @@ def of_layer(params: ConvolutionParams | FullyConnectedParams) -> np.ndarray | N
     weights, requant = params.weights, params.requant
     bias = weights.fold_zero_points(requant.bias, params.in_zero)
     return arrange(requant, bias, accumulator_bounds(weights, requant))
+
+
+def _positive(
+    requant: Requant, multiplier: np.ndarray, bounds: np.ndarray, reach: np.ndarray, wide: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """int64 (what x is raised by, addend) of channels ``wide``, whose n is 0; None where a channel has none.
+
+    With o for what x is raised by and h for a half where the kernel rounds, an output is (2·sum·m + e) >> 32 for
+    e = o·m + h + (addend << 32). The outputs of sums say between which e lies.
+    """
+    once = requant.rounding is Rounding.ONCE
+    m, bound = multiplier[wide], bounds[wide]
+    original = np.broadcast_to(requant.multiplier.astype(np.int64), multiplier.shape)[wide]
+    if np.any((original != 0) & (original < 1 << 30)):
+        return None  # factors below a half
+    # Sums beyond these give the limits: factors are a half or more.
+    start, stop = min(requant.low - requant.zero_point - 2, 0) * 2, max(requant.high - requant.zero_point + 2, 0) * 2
+    sums = np.clip(np.arange(start, stop + 1)[:, None], -bound, bound)
+    exact = sums * original
+    values = (exact + ((exact >> 63) if once else 0) + (1 << 30)) >> 31
+    values = np.clip(values + requant.zero_point, requant.low, requant.high)
+    products = 2 * sums * m
+    least = np.where(values > requant.low, (values << 32) - products, -_FAR).max(axis=0)
+    below = np.where(values < requant.high, ((values + 1) << 32) - products, _FAR).min(axis=0)
+    least = np.where(least == -_FAR, np.where(below == _FAR, 0, below) - _WORD, least)
+    width = np.minimum(below - least, _WORD)
+    half = 0 if once else 1 << 31
+    offsets, addends = [], []
+    columns = (m, least, width, 2 * bound, 2 * reach[wide])
+    for each, low, size, first, far in np.stack(columns, axis=1).tolist():
+        if size <= 0:
+            return None
+        from_first = first_within(each, _WORD, (low - half - first * each) % _WORD, size)
+        if from_first is None or first + from_first + max(first, far) > INT32_MAX:
+            return None
+        offset = first + from_first
+        e = low + (offset * each + half - low) % _WORD
+        offsets.append(offset)
+        addends.append((e - offset * each - half) >> 32)
+    return np.array(offsets, np.int64), np.array(addends, np.int64)
 
 
 def _without_halves(multiplier: np.ndarray, n: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

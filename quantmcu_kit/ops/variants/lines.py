@@ -24,7 +24,7 @@ from quantmcu_kit.ops.variants.lanes import is_rectified
 
 SHIFT = 10  # QMCU_LINE_SHIFT of core/planes.h
 FIELD_SHIFT = 7  # QMCU_POLY_SHIFT of core/poly.h
-_SHIFTS = (-3, 20)  # of the requantization, to the right
+_SHIFTS = (-8, 20)  # of the requantization, to the right
 _TRIES = 200  # factors
 _FIXED_TRIES = 300  # multipliers on either side of the nearest, for one factor
 _DETOURS = (
@@ -156,10 +156,14 @@ def _solved_with(columns: bytes, values: bytes, sums: bytes, factor: int) -> np.
     values, sums = np.frombuffer(values, np.int64), np.frombuffer(sums, np.int64).reshape(bias.size, -1)
     exact = _slopes(multiplier, shift, factor)
     detours = (sign * more * np.maximum(exact >> 28, 1) for more in range(_FIXED_TRIES) for sign in (1, -1))
-    spares = (np.full_like(exact, spare) - exact for spare in _SPARE_MULTIPLIERS)
+    spares = [np.full_like(exact, spare) - exact for spare in _SPARE_MULTIPLIERS]
+    steep = exact - _FIXED_TRIES * (exact >> 28) > INT32_MAX  # for these it is a spare or nothing
     result = np.zeros((bias.size, 2), np.int64)
     left = np.arange(bias.size)
-    for detour in itertools.chain(detours, spares):
+    tries = itertools.chain(spares, detours) if steep.any() else itertools.chain(detours, spares)
+    for turn, detour in enumerate(tries):
+        if turn == len(spares) and steep[left].any():
+            return None
         slope = np.clip(exact + detour, 1, INT32_MAX)[left]
         offset, is_exact = _offsets(values, sums[left], np.full_like(slope, factor), slope, bounds[left])
         total = offset + bias[left] * factor

@@ -48,6 +48,8 @@ def fits(weights: Weights, nest: int) -> bool:
     x = 128 if weights.max_input == 255 else weights.max_input  # the most that |x| as it is stored can be
     sums = _grouped(weights.magnitude * x, GROUP)
     values = _grouped(weights.values.reshape(len(weights.values), -1), GROUP).astype(np.int32)
+    if nest == 4 and (values.min() < -8 or values.max() > 7):  # see lanes.enlarged
+        return False
     lanes_fit = values[:, 2] > -8 if nest == 4 else values[:, 1::2] * 256 + values[:, ::2] >= -(1 << 15)
     return bool(np.all(lanes_fit)) and bool(np.all(sums < np.int64(1) << np.array(_SUM_BITS[nest], np.int64)))
 

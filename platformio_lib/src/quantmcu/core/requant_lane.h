@@ -8,12 +8,14 @@
 /* Of an output channel. With n = shift and z the output's zero-point:
  *   round(round(x * multiplier / 2^32) / 2^n) + z = (smmlar(x, multiplier, round) + (x >> 31)) >> n
  * for x = bias2 + 2 * sum, where round = (z << n) + 2^(n-1) and halves of the outer rounding go away from zero.
- * bias2 is modulo 2^32; |x| < 2^31 and |round(x * multiplier / 2^32) + round| < 2^31 - 1. */
+ * bias2 is modulo 2^32; |x| < 2^31 and |round(x * multiplier / 2^32) + round| < 2^31 - 1.
+ * With n = 0 there is one rounding, in which the sign has no part: x is never negative then, where a kernel adds the
+ * sign. What bias2 is more for that, round takes off; that no output differs is checked when the library is built. */
 typedef struct {
     int32_t bias2;      /* 2 * bias, which holds the corrections for zero-points */
     int32_t multiplier; /* 0 <= multiplier < 2^31 */
     int32_t round;
-    int32_t shift; /* n, 1..30; 0 only where a kernel leaves the sign out */
+    int32_t shift; /* n, 0..30 */
 } qmcu_lane_t;
 
 #define QMCU_LANE_WORDS 4

@@ -29,6 +29,12 @@ typedef struct {
     int32_t in_bits, out_bits;
 } qmcu_carry_t;
 
+/* What becomes of operands a and b of 4 or 2 bits: table[a + 16 * b], of which only the lowest entry_bits may be set. */
+typedef struct {
+    const int8_t *table;
+    uint8_t a_bits, b_bits, entry_bits;
+} qmcu_pair_table_t;
+
 /* Bytes of a run of values: of a pixel, or a row of a matrix. */
 static inline int32_t qmcu_run_bytes(int32_t count, int32_t bits)
 {

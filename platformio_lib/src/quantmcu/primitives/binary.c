@@ -3,6 +3,8 @@
 
 #include "values.h"
 
+#define BLOCK (2 * QMCU_CHANNEL_BLOCK) /* values unpacked together: a call takes as long as ten or so of them */
+
 static int is_packed(const qmcu_walk_t *walk)
 {
     return QMCU_PACKED && (walk->a_bits < 8 || walk->b_bits < 8 || walk->out_bits < 8);
@@ -14,10 +16,9 @@ static void run_packed(const qmcu_walk_t *walk, qmcu_binary_t apply, const void 
 {
     const int with_scalar = walk->rows > 1 && walk->columns == 1;
     const int a_is_one = with_scalar && walk->a_stride == 0, b_is_one = with_scalar && walk->b_stride == 0;
-    int8_t a_values[QMCU_CHANNEL_BLOCK], b_values[QMCU_CHANNEL_BLOCK], out_values[QMCU_CHANNEL_BLOCK];
-    for (int32_t first = 0; first < values; first += QMCU_CHANNEL_BLOCK) {
-        const int32_t left = values - first;
-        const int32_t n = left < QMCU_CHANNEL_BLOCK ? left : QMCU_CHANNEL_BLOCK;
+    int8_t a_values[BLOCK], b_values[BLOCK], out_values[BLOCK];
+    for (int32_t first = 0; first < values; first += BLOCK) {
+        const int32_t left = values - first, n = left < BLOCK ? left : BLOCK;
         const int8_t *x = qmcu_load_operand(a, walk->a_bits, a_is_one, first, n, a_values);
         const int8_t *y = qmcu_load_operand(b, walk->b_bits, b_is_one, first, n, b_values);
         int8_t *to = qmcu_room(out, walk->out_bits, first, out_values);

@@ -36,8 +36,8 @@ extern "C" {
 #define qmcu_matvec_s8 qmcu_matvec_s8__ref
 #define qmcu_sum_s8 qmcu_sum_s8__ref
 #define qmcu_depthwise_s8 qmcu_depthwise_s8__ref
-#define qmcu_accumulate_s8 qmcu_accumulate_s8__ref
-#define qmcu_max_s8 qmcu_max_s8__ref
+#define qmcu_accumulate_s8 QMCU_BOUND(accumulate_s8)
+#define qmcu_max_s8 QMCU_BOUND(max_s8)
 #define qmcu_requant_s8 qmcu_requant_s8__ref
 #define qmcu_requant_once_s8 qmcu_requant_once_s8__ref
 #define qmcu_lookup_s8 qmcu_lookup_s8__ref
@@ -48,6 +48,7 @@ extern "C" {
 #define qmcu_pack qmcu_pack__ref
 #define qmcu_matvec_packed qmcu_matvec_packed__ref
 #define qmcu_carry qmcu_carry__ref
+#define qmcu_lookup_pairs qmcu_lookup_pairs__ref
 
 /* Primitives that backends have: #define qmcu_<name> QMCU_BOUND(<name>) */
 #define qmcu_pair_rows QMCU_BOUND(pair_rows)
@@ -69,6 +70,7 @@ extern "C" {
 #define qmcu_rows_s4 QMCU_BOUND(rows_s4)
 #define qmcu_field_words_u4 QMCU_BOUND(field_words_u4)
 #define qmcu_field_words_u2 QMCU_BOUND(field_words_u2)
+#define qmcu_dot_nibbles QMCU_BOUND(dot_nibbles)
 #define qmcu_field_rows_i4 QMCU_BOUND(field_rows_i4)
 #define qmcu_store_limited QMCU_BOUND(store_limited)
 #define qmcu_widen_nines QMCU_BOUND(widen_nines)
