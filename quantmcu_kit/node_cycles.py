@@ -12,7 +12,7 @@ from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
 from quantmcu_kit.layout import core_of
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.options import Options
-from quantmcu_kit.search.problem import INT8, CostFunction, Work
+from quantmcu_kit.search.problem import CostFunction, Work
 
 _QUICK = quantize.Settings(rounding="nearest", bias_correction=False)  # integers matter for their cycles alone
 
@@ -20,7 +20,7 @@ _QUICK = quantize.Settings(rounding="nearest", bias_correction=False)  # integer
 def cycle_model(graph: Graph, int8: Graph, calibration: Calibration, board: Board, options: Options) -> CostFunction:
     """Cycles of a node's work by its widths, on the board's core, with the kernel that it would be given.
 
-    Channels that no widths need are left out. Two operands of different widths count as two of the wider one.
+    Channels that no widths need are left out.
     """
     map_widths, weight_widths = options.candidate_widths
     widths = [(weights, maps) for weights in weight_widths for maps in map_widths]
@@ -35,15 +35,17 @@ def cycle_model(graph: Graph, int8: Graph, calibration: Calibration, board: Boar
     }
 
     @cache
-    def of_node(name: str, weights: int, maps: int, output: int) -> float:
-        uniform = by_widths[weights, maps]
-        node = uniform.nodes[places[name]]
-        tensors = {**uniform.tensors, node.output: by_widths[weights, output].tensors[node.output]}
-        return fewest_cycles(uniform.replace(tensors=tensors), places[name], board.cpu, core_of(board))
+    def of_node(name: str, weights: int, inputs: tuple[int, ...], output: int) -> float:
+        node = graph.nodes[places[name]]
+        maps = {**dict(zip(graph.activation_inputs(node), inputs, strict=True)), node.output: output}
+        uniform = by_widths[weights, (*inputs, output)[0]]  # a bias has the scale of what it is added to
+        tensors = {each: by_widths[weights, bits].tensors[each] for each, bits in maps.items()}
+        mixed = uniform.replace(tensors={**uniform.tensors, **tensors})
+        return fewest_cycles(mixed, places[name], board.cpu, core_of(board))
 
     def cycles(work: Work, weight_bits: int, input_bits: tuple[int, ...], output_bits: int) -> float:
         share = work.macs / whole[work.name] if whole[work.name] else 1.0
-        return share * of_node(work.name, weight_bits, max(input_bits, default=INT8), output_bits)
+        return share * of_node(work.name, weight_bits, input_bits, output_bits)
 
     return cycles
 
