@@ -31,7 +31,7 @@ SCHEDULES = {
     "pulled-recomputed": patched(GRAPH, (2, 3), HaloMode.RECOMPUTE, end=5, pulls_input=True),
 }
 
-CYCLES_OF_A_ROW = 200
+CYCLES_OF_A_ROW = 200  # of sums in any case, which 48 of them do not hide
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +84,9 @@ def test_cycles_belong_to_the_layers_that_spend_them(libraries):
         assert sum(layers[name]) + run.cycles_between == run.cycles[0]
         assert all(cycles > 0 for cycles in layers[name][:5]) and layers[name][6] > 0
     # Rows in a ring: the same pixels once, in four calls. Tiles that overlap: 90 of the stem's pixels where 42 do.
-    # What a row costs in any case shows beside 48 sums.
     for node, whole, in_rows in zip(GRAPH.nodes[:5], layers["whole"][:5], layers["pulled-rows"][:5], strict=True):
-        assert whole <= in_rows < 1.25 * whole + CYCLES_OF_A_ROW * GRAPH.tensors[node.output].shape[1]
+        rows = GRAPH.tensors[node.output].shape[1] if node.op == "ADD" else 0
+        assert whole <= in_rows < 1.25 * whole + CYCLES_OF_A_ROW * rows
     assert layers["pulled-recomputed"][0] == pytest.approx(layers["whole"][0] * 90 / 42, rel=0.25)
     assert runs["whole"].cycles_between < 1000 < runs["pulled-tiles"].cycles_between
 
