@@ -150,11 +150,9 @@ def find_mix(
             if error.code != "infeasible-budget":
                 raise
             break  # the limits themselves are checked on what is built
+    if refined_on is not None:
+        mix = _with_fitted_constants(graph, calibration, mix, refined_on, options, progress)
     if mix.branches is None:
-        if refined_on is not None:
-            plan = mix.result.precision
-            fitted = refined(graph, calibration, plan, refined_on, options, progress)
-            mix = dataclasses.replace(mix, graph=fitted.applied())
         mix = dataclasses.replace(mix, graph=passes.remove_dead_channels(mix.graph))
         return planned_again(graph, mix, board, options)
     integer, branches = settled(_without_dead_channels(mix.branches, frame.layout.schedule))
@@ -225,6 +223,23 @@ def _tightened(mix: Mix, board: Board, frame: Frame) -> Frame | None:
     return dataclasses.replace(frame, budgets=budgets, fixed_flash_bytes=frame.fixed_flash_bytes + excess_bytes)
 
 
+def _with_fitted_constants(
+    graph: Graph, calibration: Calibration, mix: Mix, inputs: np.ndarray, options: Options, progress: Progress
+) -> Mix:
+    classes = classes_of(mix)
+    fitted = refined(graph, calibration, mix.result.precision, inputs, options, progress, classes)
+    if classes is None:
+        return dataclasses.replace(mix, graph=fitted.applied())
+    branches = fitted.branches()
+    return dataclasses.replace(mix, graph=branches.common, branches=branches)
+
+
+def classes_of(mix: Mix) -> quantize.PatchClasses | None:
+    """What a quantization has to know of a mix's classes of patches, where it has any."""
+    found = mix.branches
+    return None if found is None else quantize.PatchClasses(mix.schedule, found.stage, found.rule, mix.class_stats)
+
+
 def refined(
     graph: Graph,
     calibration: Calibration,
@@ -232,17 +247,19 @@ def refined(
     inputs: np.ndarray,
     options: Options,
     progress: Progress,
+    classes: quantize.PatchClasses | None = None,
 ) -> accuracy.Fitted:
     """A float network in widths that are known, its constants fitted to calibration pictures, and trained if asked for.
 
     Args:
         inputs: int8 [n, ...].
+        classes: of patches, those that the plan lists widths of.
     """
     effort = None
     if options.effort:
         effort = accuracy.Settings(seconds=options.effort, cache=user_cache("blocks"))
     settings = quantize_settings(options)
-    return accuracy.refine(graph, calibration, plan, settings, inputs, effort, progress)
+    return accuracy.refine(graph, calibration, plan, settings, inputs, effort, progress, classes)
 
 
 def _without_dead_channels(branches: Branches, schedule: Schedule) -> Branches:

@@ -36,7 +36,7 @@ from quantmcu_kit.tuned import mix_of_tuned, read_tuned
 MAX_MODEL_BYTES = 256 * 1024 * 1024  # far beyond any microcontroller's flash
 BATCH = 16  # pictures decoded, observed or simulated at a time
 GOLDENS = 4  # golden vectors in a library
-_NOT_TRAINED = "networks with classes of patches are not trained: --vdpc off, or no --effort"
+_NOT_TRAINED = "of networks with classes of patches, layers behind those are trained alone: --vdpc off trains all"
 CLASS_PICTURE = "patch_classes.png"
 
 

@@ -33,11 +33,11 @@ class Cache:
     key: str
 
     @staticmethod
-    def of(settings: Settings, graph: Graph, integer: Graph, inputs: np.ndarray) -> Cache:
+    def of(settings: Settings, networks: Iterable[Graph], arrays: Iterable[np.ndarray]) -> Cache:
         """The cache at the network's beginning."""
         if settings.cache is None:
             return Cache(None, "")
-        return Cache(settings.cache, digest_of((_FORMAT, settings), (graph, integer), (inputs,)))
+        return Cache(settings.cache, digest_of((_FORMAT, settings), networks, arrays))
 
     def load(self, block: Block) -> Known | None:
         """What was kept of a block, if anything was; a file that cannot be read counts as none."""

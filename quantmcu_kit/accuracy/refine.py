@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantmcu_kit import quantize
+from quantmcu_kit.accuracy.behind import behind_classes
 from quantmcu_kit.accuracy.settings import Settings
 from quantmcu_kit.accuracy.start import Progress, distil, reconstruct
+from quantmcu_kit.ir.branches import Branches
 from quantmcu_kit.ir.graph import Graph
-from quantmcu_kit.ir.plans import Calibration, PrecisionPlan
-from quantmcu_kit.quantize import Adjustments, Equalized
+from quantmcu_kit.ir.plans import WHOLE, Calibration, PrecisionPlan
+from quantmcu_kit.quantize import Adjustments, Equalized, PatchClasses
 from quantmcu_kit.quantize.adjust import NONE
 
 FEEDBACK_PICTURES = 64  # a layer's moments settle with few
@@ -24,21 +26,31 @@ class Fitted:
 
     Attributes:
         equalized: the float network that it quantizes.
+        classes: of its patches, where they have several.
     """
 
     equalized: Equalized
     adjustments: Adjustments
     precision: PrecisionPlan
     settings: quantize.Settings
+    classes: PatchClasses | None = None
 
     def applied(self, more: Adjustments = NONE) -> Graph:
-        """The integer graph.
+        """The integer graph of a network without classes.
 
         Args:
             more: adjustments that take the place of its own.
         """
+        return self._graphs(more)[WHOLE]
+
+    def branches(self, more: Adjustments = NONE) -> Branches:
+        """Likewise, of a network with classes."""
+        return self.classes.branches(self._graphs(more))
+
+    def _graphs(self, more: Adjustments) -> dict[str, Graph]:
         both = self.adjustments | more
-        return quantize.apply(self.equalized.graph, self.equalized.calibration, self.precision, self.settings, both)
+        float_network = self.equalized.graph, self.equalized.calibration
+        return quantize.quantized(*float_network, self.precision, self.settings, self.classes, both)
 
 
 def refine(
@@ -49,14 +61,15 @@ def refine(
     inputs: np.ndarray,
     effort: Settings | None,
     progress: Progress = lambda stage, done, total: None,
+    classes: PatchClasses | None = None,
 ) -> Fitted:
-    """The network, its constants fitted; with effort, trained.
+    """The network, its constants fitted; with effort, trained. With classes of patches, layers behind them are trained.
 
     Args:
         graph: float.
-        precision: without branch classes.
         inputs: int8 [n, ...], calibration pictures as the integer graph takes them.
         effort: None: nothing is trained, and torch is not needed.
+        classes: those that ``precision`` lists widths of.
 
     Raises:
         QmkitError: ``no-torch``.
@@ -65,18 +78,28 @@ def refine(
     equalized, found = Equalized(graph, calibration), Adjustments()
     if settings.equalization:
         fast = dataclasses.replace(settings, rounding="nearest")
-        source = quantize.apply(graph, calibration, precision, fast).tensors[graph.inputs[0].tensor]
-        real = source.quant.dequantize(few)
-        equalized = quantize.equalize(graph, calibration, precision, settings.range_method, real)
+        some = next(iter(quantize.quantized(graph, calibration, precision, fast, classes).values()))
+        real = some.tensors[graph.inputs[0].tensor].quant.dequantize(few)
+        fixed = classes.fixed if classes else ()
+        equalized = quantize.equalize(graph, calibration, precision, settings.range_method, real, fixed)
     if settings.feedback and settings.rounding == "second-order":
-        found = quantize.feed_back(graph, calibration, precision, settings, few, progress, equalized=equalized)
-    fitted = Fitted(equalized, found, precision, settings)
-    if effort is not None:
-        blocks = effort.blocks_share
-        for stage, train, share in (("reconstruct", reconstruct, blocks), ("distil", distil, 1 - blocks)):
-            if share == 0:
-                continue
-            part = dataclasses.replace(effort, seconds=effort.seconds * share, stage=stage)
-            more = train(graph, fitted.applied(), inputs, part, progress, equalized).adjustments
-            fitted = dataclasses.replace(fitted, adjustments=fitted.adjustments | more)
+        found = quantize.feed_back(
+            graph, calibration, precision, settings, few, progress, equalized=equalized, classes=classes
+        )
+    fitted = Fitted(equalized, found, precision, settings, classes)
+    return fitted if effort is None else _trained(graph, fitted, inputs, effort, progress)
+
+
+def _trained(graph: Graph, fitted: Fitted, inputs: np.ndarray, effort: Settings, progress: Progress) -> Fitted:
+    blocks = effort.blocks_share
+    for stage, train, share in (("reconstruct", reconstruct, blocks), ("distil", distil, 1 - blocks)):
+        if share == 0:
+            continue
+        part = dataclasses.replace(effort, seconds=effort.seconds * share, stage=stage)
+        if fitted.classes is None:
+            found = train(graph, fitted.applied(), inputs, part, progress, fitted.equalized)
+        else:
+            behind = behind_classes(graph, fitted.branches(), fitted.classes, inputs)
+            found = train(behind.graph, behind.integer, behind.inputs, part, progress, fitted.equalized, behind.real)
+        fitted = dataclasses.replace(fitted, adjustments=fitted.adjustments | found.adjustments)
     return fitted

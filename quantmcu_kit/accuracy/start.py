@@ -62,14 +62,16 @@ def reconstruct(
     settings: Settings,
     progress: Progress = lambda stage, done, total: None,
     equalized: Equalized | None = None,
+    real: np.ndarray | None = None,
 ) -> Reconstruction:
     """Train an integer network block by block to give what the float network gives.
 
     Args:
         graph: float.
         integer: the same, quantized: where training starts.
-        inputs: int8 [n, ...], calibration pictures as ``integer`` takes them.
+        inputs: integers [n, ...], calibration pictures as ``integer`` takes them.
         equalized: the float network that ``integer`` quantizes, if not ``graph``.
+        real: float32 [n, ...], what ``graph`` takes, where that is not what ``inputs`` stand for.
 
     Raises:
         QmkitError: ``no-torch``.
@@ -78,7 +80,7 @@ def reconstruct(
     from quantmcu_kit.accuracy.training import squared, train_blocks
 
     equalized = equalized or Equalized(graph, None)
-    return train_blocks(equalized, graph, integer, inputs, split(integer), squared, settings, progress)
+    return train_blocks(equalized, graph, integer, inputs, split(integer), squared, settings, progress, real)
 
 
 def distil(
@@ -88,14 +90,15 @@ def distil(
     settings: Settings,
     progress: Progress = lambda stage, done, total: None,
     equalized: Equalized | None = None,
+    real: np.ndarray | None = None,
 ) -> Reconstruction:
     """As :func:`reconstruct`, of the whole network at once: classes as likely as the float network's, where it tells
-    classes apart. Nothing is done to a network of several outputs."""
+    classes apart. Nothing is done to a network of several outputs, or without layers."""
     check_torch()
-    if len(integer.outputs) > 1:
+    if len(integer.outputs) > 1 or not integer.nodes:
         return Reconstruction(Adjustments(), ())
     from quantmcu_kit.accuracy.training import divergence, squared, train_blocks
 
     equalized = equalized or Equalized(graph, None)
     distance = divergence if class_count(integer) and integer.nodes[-1].op != "LOGISTIC" else squared
-    return train_blocks(equalized, graph, integer, inputs, [whole(integer)], distance, settings, progress)
+    return train_blocks(equalized, graph, integer, inputs, [whole(integer)], distance, settings, progress, real)

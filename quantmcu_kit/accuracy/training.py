@@ -42,15 +42,17 @@ def train_blocks(
     distance: Distance,
     settings: Settings,
     progress: Progress,
+    real: np.ndarray | None = None,
 ) -> Reconstruction:
     """Train consecutive blocks of the network, from its input on.
 
     Args:
         equalized: the float network that ``integer`` quantizes, made of ``graph``.
         distance: how far outputs are from wanted ones.
+        real: what ``graph`` takes, where that is not what ``inputs`` stand for.
     """
     with workers() as team:
-        return _train_blocks(equalized, graph, integer, inputs, blocks, distance, settings, progress, team)
+        return _train_blocks(equalized, graph, integer, inputs, blocks, distance, settings, progress, real, team)
 
 
 def _train_blocks(
@@ -62,14 +64,16 @@ def _train_blocks(
     distance: Distance,
     settings: Settings,
     progress: Progress,
+    real: np.ndarray | None,
     team: Workers,
 ) -> Reconstruction:
     floats = {node.name: node for node in graph.nodes}
     bits = {tensor.name: tensor.dtype.bits for tensor in integer.feature_maps()}
     ties = tie_groups(integer, bits)
-    real = integer.tensors[integer.inputs[0].tensor].quant.dequantize(inputs)
-    wanted = given = torch.from_numpy(np.ascontiguousarray(real))
-    cache = Cache.of(settings, equalized.graph, integer, inputs)
+    seen = integer.tensors[integer.inputs[0].tensor].quant.dequantize(inputs)
+    given = torch.from_numpy(np.ascontiguousarray(seen))
+    wanted = given if real is None else torch.from_numpy(np.ascontiguousarray(real))
+    cache = Cache.of(settings, (equalized.graph, integer), (inputs,) if real is None else (inputs, real))
     clock = _Clock(settings.seconds, blocks)
     total, reports = Adjustments(), []
     for index, block in enumerate(blocks):

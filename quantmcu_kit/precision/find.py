@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -65,6 +65,7 @@ class Mix:
         outliers: bool [pictures, row steps, column steps] on the calibration pictures; None without classes.
         attempts: all that were tried, the chosen one first.
         seconds: of everything but the search itself.
+        class_stats: by (branch class, inner map), what patches of the class hold.
     """
 
     graph: Graph
@@ -74,6 +75,7 @@ class Mix:
     outliers: np.ndarray | None
     attempts: tuple[Attempt, ...]
     seconds: float
+    class_stats: Mapping[Key, TensorStats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +167,7 @@ def find_precision(
         best.classes.outliers if best.classes else None,
         (best.attempt, *(each.attempt for each in found if each is not best)),
         time.perf_counter() - started,
+        best.stats,
     )
 
 

@@ -13,7 +13,7 @@ above, and the float network without factors remains what everything is compared
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,18 +50,27 @@ class Equalized:
 
 
 def equalize(
-    graph: Graph, calibration: Calibration, precision: PrecisionPlan, range_method: str, real: np.ndarray
+    graph: Graph,
+    calibration: Calibration,
+    precision: PrecisionPlan,
+    range_method: str,
+    real: np.ndarray,
+    fixed: Collection[str] = (),
 ) -> Equalized:
     """Scale the channels of maps below 8 bits, where they can be.
 
     Args:
         real: float32 [n, ...], inputs of the network.
+        fixed: maps that are left alone.
     """
     bits = map_bits(graph, precision)
     wanted = [
         node
         for node in graph.nodes
-        if bits[node.output] < 8 and _can_scale(graph, node) and not _is_costly(graph, node, precision)
+        if bits[node.output] < 8
+        and node.output not in fixed
+        and _can_scale(graph, node)
+        and not _is_costly(graph, node, precision)
     ]
     if not wanted:
         return Equalized(graph, calibration)

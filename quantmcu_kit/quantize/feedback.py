@@ -4,6 +4,10 @@ Layer by layer, in the order of execution: what a weighted node reads in the qua
 what it reads in the float network (x). First its real weights and bias are fitted anew, by least squares, so that w'·x̂
 is near w·x; then they are rounded by the moments of x̂. Pictures that took no part judge: a node keeps its new
 constants where its output comes nearer to the float network's.
+
+Where patches of a stage have classes, these share the weights: a layer of the stage is fitted to what all classes read,
+each at the pixels that its patches compute, and judged there. Layers behind the stage read what patches of mixed
+classes have put together.
 """
 
 from __future__ import annotations
@@ -14,12 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
-from quantmcu_kit.ir.plans import Calibration, InputMoments, PrecisionPlan
+from quantmcu_kit.ir.plans import WHOLE, Calibration, InputMoments, PrecisionPlan
 from quantmcu_kit.ops.spec import OpSpec
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.quantize.adjust import Adjustments, NodeAdjustment
-from quantmcu_kit.quantize.apply import Settings, apply, bias_tensor, quantize_constants, real_constants, weights_tensor
+from quantmcu_kit.quantize.apply import Settings, bias_tensor, quantize_constants, real_constants, weights_tensor
 from quantmcu_kit.quantize.equalize import Equalized
+from quantmcu_kit.quantize.patch_classes import PatchClasses, Places, quantized
 from quantmcu_kit.quantize.weights import Grid
 
 Progress = Callable[[str, int, int], None]
@@ -75,6 +80,7 @@ def feed_back(
     progress: Progress = lambda stage, done, total: None,
     *,
     equalized: Equalized | None = None,
+    classes: PatchClasses | None = None,
 ) -> Adjustments:
     """Constants of the weighted nodes that come nearer to the float network than those that :func:`apply` chooses.
 
@@ -82,27 +88,44 @@ def feed_back(
         graph: float, with one input.
         inputs: int8 [n, ...], calibration pictures as the integer graph takes them.
         equalized: the network that is quantized in the place of ``graph``.
+        classes: those that the plan lists widths of.
     """
     equalized = equalized or Equalized(graph, calibration)
-    start = apply(equalized.graph, equalized.calibration, precision, settings)
-    walk = _Walk(graph, equalized, start, settings, inputs)
-    for index, node in enumerate(graph.nodes):
+    start = quantized(equalized.graph, equalized.calibration, precision, settings, classes)
+    walk = _Walk(graph, equalized, start, settings, inputs, classes)
+    for index in range(len(graph.nodes)):
         progress("feedback", index, len(graph.nodes))
-        walk.step(node, start.nodes[index])
+        walk.step(index)
     progress("feedback", len(graph.nodes), len(graph.nodes))
     return Adjustments(walk.found)
 
 
 class _Walk:
-    """Both networks, node by node, on all pictures; maps are dropped after their last reader."""
+    """Both networks, node by node, on all pictures; maps are dropped after their last reader.
+
+    A map of the quantized network has values by branch class within the stage of the classes, before the map that is
+    cut; those of ``WHOLE`` everywhere else. Where patches keep rows, a class is taken to compute all of a map itself;
+    the map that is cut is exact.
+    """
 
     def __init__(
-        self, graph: Graph, equalized: Equalized, start: Graph, settings: Settings, inputs: np.ndarray
+        self,
+        graph: Graph,
+        equalized: Equalized,
+        start: Mapping[str, Graph],
+        settings: Settings,
+        inputs: np.ndarray,
+        classes: PatchClasses | None,
     ) -> None:
-        self._graph, self._equalized, self._start, self._settings = graph, equalized, start, settings
+        self._graph, self._equalized, self._settings = graph, equalized, settings
+        self._start, self._inputs, self._classes = start, inputs, classes
+        self._tensors = {name: dict(each.tensors) for name, each in start.items()}
+        self._common = classes.branches(start).names[0] if classes else WHOLE
+        self._in_stage = range(classes.start, classes.end(graph)) if classes else range(0)
+        self._places: Places | None = None
         source = graph.inputs[0].tensor
-        self._real: Maps = {source: start.tensors[source].quant.dequantize(inputs)}
-        self._quantized: Maps = {source: inputs}
+        self._real: Maps = {source: self._tensor(source).quant.dequantize(inputs)}
+        self._quantized: dict[str, Maps] = {source: {WHOLE: inputs}}
         self._readers = {name: node.name for node in graph.nodes for name in graph.activation_inputs(node)}
         self._generator = np.random.default_rng(0)
         positions = np.arange(len(inputs))
@@ -110,25 +133,30 @@ class _Walk:
         self._fitted_on = ~self._judges if not self._judges.all() else self._judges
         self.found: dict[str, NodeAdjustment] = {}
 
-    def step(self, node: Node, quantized_node: Node) -> None:
+    def step(self, index: int) -> None:
         """Run a node in both networks; decide on its constants first, if it has weights."""
+        node, quantized_node = self._graph.nodes[index], self._start[self._common].nodes[index]
         spec = TABLE[node.op]
         values = [None if t is None else t.data for t in self._graph.input_tensors(node)]
         values = [self._real.get(name, value) for name, value in zip(node.inputs, values, strict=True)]
         self._real[node.output] = spec.float_ref(node.attrs, *values)
-        base = self._run(quantized_node, self._start.tensors)
-        chosen = base if spec.linear is None else self._decide(node, quantized_node, spec, base)
+        if self._classes and index == self._in_stage.start:
+            self._places = self._classes.places(self._graphs(), self._inputs)
+        names = tuple(self._start) if index in self._in_stage else (WHOLE,)
+        chosen = {name: self._run(quantized_node, name, self._tensors_of(name)) for name in names}
+        if spec.linear is not None:
+            chosen = self._decide(node, quantized_node, spec, chosen)
+        if index == self._in_stage.stop - 1:
+            chosen = {WHOLE: self._classes.cut_maps(self._graphs(), self._inputs)}
         self._quantized[node.output] = chosen
         for name in {name for name, reader in self._readers.items() if reader == node.name}:
             del self._real[name], self._quantized[name]
 
-    def _decide(self, node: Node, quantized_node: Node, spec: OpSpec, base: np.ndarray) -> np.ndarray:
+    def _decide(self, node: Node, quantized_node: Node, spec: OpSpec, base: Maps) -> Maps:
         """The better of two outputs; where it is that of new constants, they are noted."""
-        x = self._start.tensors[quantized_node.inputs[0]]
-        old = self._start.tensors[quantized_node.inputs[1]]
         real, bias = real_constants(self._equalized.graph, node)
-        pair = self._columns(node, spec, real, x)
-        if pair.quantized.shape[2] > _MOST_COLUMNS:
+        pair = self._columns(node, spec, real, tuple(base))
+        if pair.quantized.shape[2] > _MOST_COLUMNS or not pair.quantized.shape[1]:
             return base
         groups = len(pair.real)
         rows = spec.linear.rows(real.astype(float), groups)
@@ -136,21 +164,27 @@ class _Walk:
         moments = pair.moments()
         shift = np.einsum("grk,gk->gr", rows, pair.real.mean(axis=1)) - np.einsum("grk,gk->gr", fitted, moments.mean)
         weights = spec.linear.weights(fitted, real.shape).astype(np.float32)
+        scales = {name: float(each[node.inputs[0]].quant.s) for name, each in self._tensors.items()}
+        grid = Grid(self._tensor(quantized_node.inputs[1]).dtype)
         new = quantize_constants(
-            spec, weights, bias + shift.reshape(-1), float(x.quant.s), Grid(old.dtype), moments, self._settings
+            spec, weights, bias + shift.reshape(-1), min(scales.values()), grid, moments, self._settings
         )
-        tensors = (
-            weights_tensor(quantized_node, new, Grid(old.dtype)),
-            bias_tensor(quantized_node, new, float(x.quant.s)),
-        )
-        changed = self._run(quantized_node, {**self._start.tensors, **{tensor.name: tensor for tensor in tensors}})
+        constants = {
+            name: (weights_tensor(quantized_node, new, grid), bias_tensor(quantized_node, new, scale))
+            for name, scale in scales.items()
+        }
+        tensors = {
+            name: {**self._tensors[name], **{tensor.name: tensor for tensor in each}}
+            for name, each in constants.items()
+        }
+        changed = {name: self._run(quantized_node, name, tensors[self._class_of(name)]) for name in base}
         if self._error(node.output, changed) >= self._error(node.output, base):
             return base
-        self.found[node.name] = new
+        self.found[node.name], self._tensors = new, tensors
         return changed
 
-    def _columns(self, node: Node, spec: OpSpec, weights: np.ndarray, x: Tensor) -> _Pair:
-        """At the same random places of the pictures that are fitted on."""
+    def _columns(self, node: Node, spec: OpSpec, weights: np.ndarray, names: tuple[str, ...]) -> _Pair:
+        """At the same random places of the pictures that are fitted on: those where each class computes."""
         picked: dict[int, np.ndarray] = {}
 
         def pick(count: int) -> np.ndarray:
@@ -159,21 +193,66 @@ class _Walk:
                 picked[count] = np.arange(count) if few else self._generator.choice(count, _PIXELS, replace=False)
             return picked[count]
 
-        name = node.inputs[0]
-        maps = (self._wanted(name)[self._fitted_on], x.quant.dequantize(self._quantized[name][self._fitted_on]))
-        return _Pair(*(spec.linear.columns(node.attrs, each, weights, pick) for each in maps))
+        x, pairs = node.inputs[0], []
+        for name in names:
+            quant = self._tensors_of(name)[x].quant
+            maps = (self._wanted(x)[self._fitted_on], quant.dequantize(self._values(x, name)[self._fitted_on]))
+            pair = [spec.linear.columns(node.attrs, each, weights, pick) for each in maps]
+            where = self._where(node.output, name)
+            if where is not None:
+                ((count, places),) = picked.items()
+                is_own = where[self._fitted_on].reshape(-1, count)[:, places].reshape(-1)
+                pair = [columns[:, is_own] for columns in pair]
+            pairs.append(pair)
+        return _Pair(*(np.concatenate(columns, axis=1) for columns in zip(*pairs, strict=True)))
 
-    def _run(self, node: Node, tensors: Mapping[str, Tensor]) -> np.ndarray:
-        spec, inputs = TABLE[node.op], [None if name is None else tensors[name] for name in node.inputs]
+    def _run(self, node: Node, name: str, tensors: Mapping[str, Tensor]) -> np.ndarray:
+        """A node's output in a class."""
+        spec, inputs = TABLE[node.op], [None if each is None else tensors[each] for each in node.inputs]
         parameters = spec.prepare(node.attrs, inputs, tensors[node.output])
-        values = [None if tensor is None else self._quantized.get(tensor.name, tensor.data) for tensor in inputs]
+        values = [
+            tensor if tensor is None else self._values(tensor.name, name) if tensor.data is None else tensor.data
+            for tensor in inputs
+        ]
         return spec.int_ref(parameters, *values)
 
-    def _error(self, name: str, values: np.ndarray) -> float:
-        real = self._start.tensors[name].quant.dequantize(values[self._judges])
-        return float(np.square(real - self._wanted(name)[self._judges]).mean())
+    def _error(self, output: str, found: Maps) -> float:
+        """Mean square of the pixels that judge, of all classes together."""
+        total, count = 0.0, 0
+        for name, values in found.items():
+            real = self._tensors_of(name)[output].quant.dequantize(values[self._judges])
+            squares, where = np.square(real - self._wanted(output)[self._judges]), self._where(output, name)
+            squares = squares if where is None else squares[where[self._judges]]
+            total, count = total + float(squares.sum(dtype=np.float64)), count + squares.size
+        return total / max(1, count)
 
     def _wanted(self, name: str) -> np.ndarray:
         """What a map of the quantized network should be."""
         real, factors = self._real[name], self._equalized.factors.get(name)
         return real if factors is None else real * factors
+
+    def _values(self, tensor: str, name: str) -> np.ndarray:
+        """A map of the quantized network as a class has it."""
+        found = self._quantized[tensor]
+        return found[name] if name in found else found[WHOLE]
+
+    def _where(self, output: str, name: str) -> np.ndarray | None:
+        """bool [n, h, w]: the pixels of a map that a class computes; None for all."""
+        if name == WHOLE:
+            return None
+        return self._places.of(name, output, self._tensor(output).shape)
+
+    def _class_of(self, name: str) -> str:
+        """The class whose network ``name`` stands for: outside of the stage they are alike."""
+        return self._common if name == WHOLE else name
+
+    def _tensors_of(self, name: str) -> Mapping[str, Tensor]:
+        return self._tensors[self._class_of(name)]
+
+    def _tensor(self, name: str) -> Tensor:
+        """As all classes have it."""
+        return self._tensors[self._common][name]
+
+    def _graphs(self) -> dict[str, Graph]:
+        """The quantized network of each class as it is by now."""
+        return {name: each.replace(tensors=self._tensors[name]) for name, each in self._start.items()}

@@ -13,16 +13,20 @@ from quantmcu_kit.calibrate import FloatReference
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.ir.plans import PrecisionPlan
 from quantmcu_kit.ir.schedule import Schedule
+from quantmcu_kit.mix import classes_of
 from quantmcu_kit.ops.branches import BranchInterpreter
 from quantmcu_kit.ops.interpret import Interpreter
 from quantmcu_kit.options import Options
 from quantmcu_kit.precision.find import sensitivity_of
+from quantmcu_kit.precision.output import Yardstick
 from quantmcu_kit.precision.sensitivity import PICTURES
+from quantmcu_kit.quantize.patch_classes import port_of
 from quantmcu_kit.quantize.ties import tie_groups
 from quantmcu_kit.search.problem import bitops
 from tests.bench.models import entries, picture_set
 
 _BATCH = 16
+_LEAST = 1e-30  # probability
 _THREADS = 2
 
 
@@ -72,10 +76,14 @@ class Network:
     @cached_property
     def float_hits(self) -> np.ndarray:
         """bool [n]: pictures that the float model classifies right."""
+        return self._hits(self._float_scores)
+
+    @cached_property
+    def _float_scores(self) -> np.ndarray:
         real = calibrate.runtime_inputs(self.graph, self._pixels, self._preprocess)
         with FloatReference(self._model.data) as runtime:
             batches = [runtime.outputs([real[at : at + _BATCH]])[0] for at in range(0, len(real), _BATCH)]
-        return self._hits(np.concatenate(batches))
+        return np.concatenate(batches)
 
     @cached_property
     def training_inputs(self) -> np.ndarray:
@@ -97,6 +105,23 @@ class Network:
         if mix.branches is None:
             return self._run(Interpreter(mix.graph, integer=True), mix.graph)
         return self._run(BranchInterpreter(mix.graph, mix.schedule, mix.branches), mix.graph)
+
+    def divergence(self, mix: precision.Mix) -> float:
+        """KL(float, mix) in nats, the mean of all pictures that are measured."""
+        yardstick = Yardstick.of(self.graph)
+        (logits,) = yardstick.tensors
+        ends_at = {name: _ending_at(graph, logits) for name, graph in _graphs(mix).items()}
+        if mix.branches is None:
+            (graph,) = ends_at.values()
+            found = self._scores(Interpreter(graph, integer=True), graph)
+        else:
+            branches = dataclasses.replace(mix.branches, graphs=ends_at)
+            graph = branches.common
+            found = self._scores(BranchInterpreter(graph, mix.schedule, branches), graph)
+        has_softmax = logits != self.graph.outputs[0].tensor
+        real = np.log(np.maximum(self._float_scores, _LEAST)) if has_softmax else self._float_scores
+        reference, moved = (yardstick.read(graph, {logits: each}) for each in (real, found))
+        return float(yardstick.distance(reference, moved).mean())
 
     def find(
         self,
@@ -121,19 +146,34 @@ class Network:
     def refined(self, mix: precision.Mix, seconds: float = 0.0) -> precision.Mix:
         """The mix with its constants fitted to calibration pictures, as a build does, and trained if there is time."""
         effort = accuracy.Settings(seconds=seconds) if seconds else None
-        plan, inputs = mix.result.precision, self.training_inputs
-        fitted = accuracy.refine(self.graph, self.calibration, plan, self.settings, inputs, effort)
-        return dataclasses.replace(mix, graph=fitted.applied())
+        plan, inputs, classes = mix.result.precision, self.training_inputs, classes_of(mix)
+        fitted = accuracy.refine(self.graph, self.calibration, plan, self.settings, inputs, effort, classes=classes)
+        if classes is None:
+            return dataclasses.replace(mix, graph=fitted.applied())
+        branches = fitted.branches()
+        return dataclasses.replace(mix, graph=branches.common, branches=branches)
 
     def _run(self, interpreter: Interpreter | BranchInterpreter, graph: Graph) -> np.ndarray:
+        return self._hits(self._scores(interpreter, graph))
+
+    def _scores(self, interpreter: Interpreter | BranchInterpreter, graph: Graph) -> np.ndarray:
         x = calibrate.quantized_inputs(graph, self._pixels, self._preprocess)
         source, output = graph.inputs[0].tensor, graph.outputs[0].tensor
         with ThreadPoolExecutor(_THREADS) as pool:
             starts = range(0, len(x), _BATCH)
-            scores = list(pool.map(lambda at: interpreter.run({source: x[at : at + _BATCH]})[output], starts))
-        return self._hits(np.concatenate(scores))
+            return np.concatenate(
+                list(pool.map(lambda at: interpreter.run({source: x[at : at + _BATCH]})[output], starts))
+            )
 
     def _hits(self, scores: np.ndarray) -> np.ndarray:
         rows = scores.reshape(len(scores), -1)
         background = rows.shape[1] == 1001
         return rows.argmax(axis=1) - int(background) == self._labels
+
+
+def _graphs(mix: precision.Mix) -> dict[str, Graph]:
+    return {"": mix.graph} if mix.branches is None else dict(mix.branches.graphs)
+
+
+def _ending_at(graph: Graph, name: str) -> Graph:
+    return graph.replace(outputs=(port_of(graph, name),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,15 @@ from quantmcu_kit.emit.latency import estimate_latency
 from quantmcu_kit.emulate.library import BoardLibrary
 from quantmcu_kit.emulate.toolchain import find_toolchain
 from quantmcu_kit.errors import QmkitError
-from quantmcu_kit.ir.branches import Branches, Scan, StaticClasses, inner_maps
+from quantmcu_kit.ir.branches import Branches, Scan, StaticClasses, inner_maps, settled
+from quantmcu_kit.ir.graph import Graph, Node, Tensor
 from quantmcu_kit.ir.plans import MIXED, OUTLIER
 from quantmcu_kit.ir.schedule import HaloMode
 from quantmcu_kit.ops.branches import interpreter_of
+from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.verify.contents import read_contents
 from tests.support.branch_cases import as_other_class, collected, picture
+from tests.support.class_case import BRIGHT, CHECKERS, ClassCase
 from tests.support.patched_firmware import run_on_board
 from tests.support.patched_libraries import patched, small_network
 from tests.support.patched_program import Case
@@ -63,6 +67,30 @@ def test_bytes_on_the_board_are_the_references(mode, tmp_path):
     for (index, _), got, wanted in zip(requests, run_on_board(cases, requests, tmp_path), expected, strict=True):
         np.testing.assert_array_equal(got, wanted, err_msg=f"case {index}")
     assert sum(isinstance(case.branches.rule, Scan) for case in cases) == len(cases) // 2
+
+
+def test_bytes_of_refined_networks_are_the_references(tmp_path):
+    """Constants that are fitted to what patches of mixed classes read: libraries as a build makes them."""
+    cases, requests, expected = [], [], []
+    for rule, mode in product((CHECKERS, BRIGHT), NETWORKS):
+        case = ClassCase(rule, mode=mode, mixed=2)
+        graph, branches = settled(case.refined().branches())
+        plain = case.plain[OUTLIER]
+        assert any(not np.array_equal(plain.tensors[node.inputs[1]].data, each.data) for node, each in weights(graph))
+        interpreter = interpreter_of(graph, case.classes.schedule, branches)
+        x = case.inputs[:PICTURES]
+        (output,) = interpreter.run({"x": x}).values()
+        assert 0 < interpreter.classes({"x": x}).mean() < 1
+        requests += [(len(cases), x[number : number + 1]) for number in range(PICTURES)]
+        expected += [output[number : number + 1] for number in range(PICTURES)]
+        cases.append(Case(graph, case.classes.schedule, branches))
+    for got, wanted in zip(run_on_board(cases, requests, tmp_path), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def weights(graph: Graph) -> list[tuple[Node, Tensor]]:
+    """Of nodes that have any."""
+    return [(node, graph.tensors[node.inputs[1]]) for node in graph.nodes if TABLE[node.op].weight_axis is not None]
 
 
 @pytest.mark.parametrize("bits", [8, 4])
