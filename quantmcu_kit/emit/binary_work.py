@@ -9,10 +9,12 @@ from quantmcu_kit.ops.spec import KernelCall
 
 Counts = Mapping[str, float]
 
-_BLOCK = 64  # BLOCK of binary.c
+_BLOCK = 64  # BLOCK of binary.c and add_runs_ref.c
 _TOGETHER = 8  # of lookup_pairs_ref.c and pack_ref.c
 _WORD = 4  # values of add_s8.c
-_MOST_SHIFT = 28  # of add_s8.c
+_MOST_SHIFT = 28  # of add_sums.h
+_LOOPS = ((8, 8, 4), (4, 8, 4), (4, 8, 8))  # of add_runs.c, by the bits of both operands and the output
+_LIMITS = {8: (-128, 127), 4: (0, 15)}
 
 
 def binary(k: SimpleNamespace, call: KernelCall) -> Counts:
@@ -46,16 +48,43 @@ def _is_dense(walk: SimpleNamespace) -> bool:
 
 def _packed(k: SimpleNamespace, call: KernelCall, runs: int, length: int) -> Counts:
     """Runs in blocks that are unpacked and packed."""
-    walk, values = k.walk, runs * length
+    walk, values, blocks = k.walk, runs * length, runs * -(-length // _BLOCK)
     unpacked, packed = (sum(bits < 8 for bits in each) for each in ((walk.a_bits, walk.b_bits), (walk.out_bits,)))
+    odd_values = runs * (length % _TOGETHER) * (unpacked + packed)
+    if _is_mixed(k, call):  # blocks and odd values are what matters where there are no such loops
+        return {
+            "mixed_runs": runs,
+            "mixed_blocks": blocks,
+            "_".join(map(str, ("mixed", *_widths(walk)))): values,
+            "mixed_odd": odd_values,
+            "mixed_rests": runs if length % _WORD else 0,
+        }
     return {
         "packed_runs": runs,
-        "packed_blocks": runs * -(-length // _BLOCK),
+        "packed_blocks": blocks,
         "unpacked": values * unpacked,
         "packed": values * packed,
-        "odd_values": runs * (length % _TOGETHER) * (unpacked + packed),
+        "odd_values": odd_values,
         **_outputs(k, call, runs, length),
     }
+
+
+def _widths(walk: SimpleNamespace) -> tuple[int, ...]:
+    return (*sorted((walk.a_bits, walk.b_bits)), walk.out_bits)
+
+
+def _is_mixed(k: SimpleNamespace, call: KernelCall) -> bool:
+    """Whether ``native/cortexm_dsp/add_runs.c`` has a loop for these maps, some of them packed."""
+    walk = k.walk
+    is_scalar = walk.rows > 1 and walk.columns == 1
+    if call.kernel != "add" or is_scalar or _widths(walk) not in _LOOPS:
+        return False
+    return (k.scaling.low, k.scaling.high) == _LIMITS[walk.out_bits] and k.scaling.sign > 0 and _has_room(k.scaling)
+
+
+def _has_room(scaling: SimpleNamespace) -> bool:
+    shift = -scaling.shift
+    return 0 < shift <= _MOST_SHIFT and abs(scaling.zero_point) <= 1 << (29 - shift)
 
 
 def _outputs(k: SimpleNamespace, call: KernelCall, runs: int, length: int) -> Counts:
@@ -63,9 +92,7 @@ def _outputs(k: SimpleNamespace, call: KernelCall, runs: int, length: int) -> Co
     if call.kernel != "add":
         return {"outputs": runs * length}
     s = k.scaling
-    shift = -s.shift
-    has_room = 0 < shift <= _MOST_SHIFT and abs(s.zero_point) <= 1 << (29 - shift)
-    rest = length % _WORD if s.sign > 0 and has_room else length
+    rest = length % _WORD if s.sign > 0 and _has_room(s) else length
     clamped = 0 if (s.low, s.high) == (-128, 127) else runs * (length - rest)
     return {
         "outputs": runs * (length - rest),

@@ -20,6 +20,7 @@ FIXED = {
 }
 
 _FIRST_PAIRS = 8  # PAIRS of conv_first.c
+_HELD_PAIRS = 4  # QMCU_HELD_PAIRS of held.h
 STEPS = {8: 11, 4: 12}  # of the loops in tiles_s8.c and tiles_s4.c, by the bits of a nested weight
 LINE_STEPS, SHORT_WORDS = 12, 14  # of the loop in tiles_line.c, and columns that need none
 
@@ -43,11 +44,8 @@ def _conv_first(k: SimpleNamespace, call: KernelCall) -> Counts:
     order = np.arange(2 * pairs).clip(max=whole.size - 1)  # an odd last pixel is its own partner
     at_edge = pairs - int(whole[order].reshape(pairs, 2).all(axis=1).sum()) if k.input.bits == 8 else pairs
     groups = groups_of(k.out.c)
-    if k.lanes is None:
-        held = _FIRST_PAIRS if _is_direct(k) and k.input.bits == 8 else 1
-        calls = at_edge + int(rows.sum()) * -(-int(columns.sum()) // (2 * held))
-    else:
-        calls = 0
+    blocks = int(rows.sum()) * -(-int(columns.sum()) // (2 * _FIRST_PAIRS)) if k.input.bits == 8 else 0
+    calls = at_edge + blocks if k.lanes is None else 0
     return {
         "rows": k.out.h,
         "pairs": pairs,
@@ -56,7 +54,7 @@ def _conv_first(k: SimpleNamespace, call: KernelCall) -> Counts:
         "edges" if k.input.bits == 8 else f"edges_{k.input.bits}": at_edge,
         "groups" if k.lanes is not None else "line_groups": pairs * groups,
         "signed_groups": 0 if k.is_rectified else pairs * groups,
-        **_staged(k),
+        **_staged(k, at_edge + blocks),
     }
 
 
@@ -67,12 +65,13 @@ def _conv_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
     bits = "" if k.nest == 8 else "_s4"
     work = _pixel_pairs(k, bits) if k.strip == 0 else _strip_pairs(k, bits, words)
     pairs = sum(count for name, count in work.items() if name.startswith("pairs"))
+    stores = work.pop("stores", pairs)
     if k.lanes is None:
         calls = pairs
         if k.strip == 0 and k.input.bits == 8:
             del work["pairs_of_pixels"]
             runs = _line_runs(k)
-            calls = pairs - sum(runs) + sum(-(-run // k.moves) for run in runs)
+            stores = calls = pairs - sum(runs) + sum(-(-run // k.moves) for run in runs)
             work |= {"line_pairs": sum(runs), "lone_pairs": pairs - sum(runs), "rows": len(runs)}
         turns = (words - 2) // LINE_STEPS if words > SHORT_WORDS else 0  # beyond the first one
         return {
@@ -82,7 +81,7 @@ def _conv_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
             "line_groups": pairs * groups,
             "line_turns": pairs * groups * turns,
             "steps": pairs * groups * words,
-            **_staged(k),
+            **_staged(k, stores),
         }
     return {
         **work,
@@ -90,7 +89,7 @@ def _conv_pairs(k: SimpleNamespace, call: KernelCall) -> Counts:
         "signed_groups": 0 if k.is_rectified else pairs * groups,
         f"turns{bits}": pairs * groups * -(-(words - 1) // STEPS[k.nest]),  # of the loop over a column
         f"steps{bits}": pairs * groups * words,
-        **_staged(k),
+        **_staged(k, stores),
     }
 
 
@@ -114,6 +113,7 @@ def _pixel_pairs(k: SimpleNamespace, bits: str) -> Counts:
     return {
         "rows": k.out.h,
         "pairs_of_pixels": pairs,
+        "stores": -(-pairs // _HELD_PAIRS) if k.input.bits == 8 else pairs,
         **_widened(pairs, k.input.c, bits),
         **_fetched(k, pixels, k.input.c),
     }
@@ -145,6 +145,7 @@ def _strip_pairs(k: SimpleNamespace, bits: str, words: int) -> Counts:
         if is_widened:
             pairs = k.out.h * ((pixels + 1) // 2)
             total.update(_widened(rows * (count - k.stride.w), channels, bits))
+            total.update({"stores": k.out.h * -(-pixels // (2 * _HELD_PAIRS))})
             total.update({"pairs_widened": pairs, "moved": moves * 4 * (count - k.stride.w) * height * channels})
             total.update({"summed": pairs * height * k.kernel.w if k.nest == 4 else 0})
         else:
@@ -154,20 +155,22 @@ def _strip_pairs(k: SimpleNamespace, bits: str, words: int) -> Counts:
             if not kind:
                 pieces = {"scattered_words": channels // 4, "scattered_bytes": channels % 4}
                 total.update({name: rows * count * each for name, each in pieces.items()})
+            total.update({"stores": pairs})
             total.update({"pairs_of_bytes": pairs, "moved": moves * count * height * channels})
             total.update(_widened(pairs, height * k.kernel.w * channels, bits))
             total.update({"gathered": pairs * 4 * words if k.dilation.w > 1 else 0})
     return total
 
 
-def _staged(k: SimpleNamespace) -> Counts:
-    """Outputs that do not go into the map as they are."""
+def _staged(k: SimpleNamespace, stores: int) -> Counts:
+    """Outputs that do not go into the map as they are: so many times those of several pixels, which may be one run."""
     if _is_direct(k):
         return {}
     pixels = k.out.h * k.out.w
     is_clamped = (k.low, k.high) != (-128, 127)
     return {
-        "staged_pixels": pixels,
+        "stores": stores,
+        "staged_pixels": 0 if k.out.c % GROUP == 0 else pixels,
         "staged": pixels * k.out.c,
         "clamped": pixels * k.out.c if is_clamped else 0,
         "packed": pixels * k.out.c if k.out.bits < 8 else 0,
@@ -220,13 +223,13 @@ def _fully_connected_fields(k: SimpleNamespace, call: KernelCall) -> Counts:
 
 
 def _fully_connected_few(k: SimpleNamespace, call: KernelCall) -> Counts:
-    """``fully_connected_few.c``: pairs of outputs, words of eight values."""
-    pairs = k.rows * -(-k.out // 2)
+    """``fully_connected_few.c``: pairs of outputs, words of eight or sixteen values."""
+    pairs, together = k.rows * -(-k.out // 2), 32 // k.in_bits
     return {
         "rows": k.rows,
         "pairs": pairs,
-        "words": pairs * (k.input // 8),
-        "rests": pairs if k.input % 8 else 0,
+        f"words_{k.in_bits}": pairs * (k.input // together),
+        "rests": pairs if k.input % together else 0,
         "outputs": k.rows * k.out,
         "packed": k.rows * k.out if k.out_bits < 8 else 0,
     }

@@ -108,7 +108,11 @@ _RARE: Mapping[str, tuple[Kind, ...]] = {
         Kind(window=3, widths=(8, 2)),
     ),
     "depthwise_poly": (Kind(window=3, stride=1, widths=(2, 4), out_bits=8),),
-    "fully_connected_few": (Kind(widths=(2, 4), out_bits=8),),
+    "fully_connected_few": (
+        Kind(widths=(2, 4), out_bits=8),
+        Kind(widths=(2, 2)),
+        Kind(widths=(4, 2), out_bits=8),
+    ),
     "fully_connected_fields": (
         Kind(widths=(4, 4)),
         Kind(widths=(2, 4)),

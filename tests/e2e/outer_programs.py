@@ -20,8 +20,11 @@ static void fill(int32_t pixels, int32_t finish)
     }
     for (int32_t i = 0; i < MOST_GROUPS * 4; ++i) {
         const int are_lanes = finish == QMCU_OUTER_LANES || finish == QMCU_OUTER_BYTES;
-        int32_t *c = constants + i * (are_lanes ? 4 : finish == QMCU_OUTER_LINES ? 2 : 3);
-        if (finish == QMCU_OUTER_LINES) {
+        int32_t *c = constants + i * (are_lanes ? 4 : finish == QMCU_OUTER_STEPS ? 3 : 2);
+        if (finish == QMCU_OUTER_STEEP) { /* to thousands */
+            c[0] = i % 2 != 0 ? between(1, 400) << 14 : between(1, 60000) << 14;
+            c[1] = between(-(1 << 19), 1 << 17);
+        } else if (finish == QMCU_OUTER_LINES) {
             c[0] = between(1000, 40000) << 11;
             c[1] = between(-(1 << 19), 1 << 17);
         } else if (are_lanes && (any() & 256) != 0) {
@@ -97,6 +100,7 @@ int main(void)
                 for (int32_t at = 0; at < 4; ++at) {
                     try_tile(2, units, groups, QMCU_OUTER_NONE, window, at);
                     try_tile(2, units, groups, QMCU_OUTER_LINES, window, at);
+                    try_tile(2, units, groups, QMCU_OUTER_STEEP, window, at);
                     try_tile(2, units, groups, QMCU_OUTER_LANES, window, at);
                     try_tile(3, units, groups, QMCU_OUTER_NONE, window, at);
                     try_tile(3, units, groups, QMCU_OUTER_LINES, window, at);

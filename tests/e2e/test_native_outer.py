@@ -22,7 +22,7 @@ PROGRAMS = {
             "native/cortexm_dsp/outer_tile_i2",
             "native/cortexm_dsp/outer_tile_i2x4",
         ),
-        7 * 3 * 2 * 4 * 11 * 2,
+        7 * 3 * 2 * 4 * 12 * 2,
     ),
     "words": (WORDS, ("primitives/outer_words_ref", "native/cortexm_dsp/outer_words"), 9 * 4 * 2 * 5),
     "sums": (SUMS, ("primitives/outer_sums_ref", "native/cortexm_dsp/outer_sums"), 5 * 4 * 2 * 4),

@@ -47,8 +47,9 @@ def emit(params: Params) -> tuple[KernelCall, ...]:
         ("is_rectified", int(lanes.is_rectified(requant))),
         *pairs.arranged(params, pairs.nested(arranged, _NEST), _NEST),
     )
-    held = _PAIRS if pairs.lines_of(params) is not None else 1
-    scratch = held * 2 * _WORD_BYTES * pairs.run_words(_TAPS) + 2 * _TAPS + 2 * channels
+    columns = _PAIRS if pairs.lines_of(params) is not None else 1
+    outputs = 0 if pairs.is_direct(params) else _PAIRS
+    scratch = 2 * (columns * _WORD_BYTES * pairs.run_words(_TAPS) + _TAPS + outputs * channels)
     return (KernelCall("conv_first", fields, scratch_bytes=scratch),)
 
 

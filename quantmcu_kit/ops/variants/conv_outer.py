@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -12,7 +13,7 @@ from quantmcu_kit.numerics.packing import packed_bytes
 from quantmcu_kit.ops.convolution import Params
 from quantmcu_kit.ops.spec import KernelCall
 from quantmcu_kit.ops.variants import lanes, outer_fields
-from quantmcu_kit.ops.variants.outer_fields import UNIT, Division, Form
+from quantmcu_kit.ops.variants.outer_fields import UNIT, Division, Form, Outputs
 from quantmcu_kit.ops.variants.variant import Variant
 
 _MAX_ROWS = 127  # of a window, and beyond it: the sum is a byte
@@ -29,12 +30,13 @@ class _Finish(IntEnum):
     LANES = 2
     STEPS = 3
     BYTES = 6
+    STEEP = 7
 
 
 _FINDS = {  # by bits of weights and outputs
-    (4, 4): (_Finish.LINES, outer_fields.lines),
-    (2, 4): (_Finish.LINES, outer_fields.lines),
-    (2, 2): (_Finish.STEPS, outer_fields.steps),
+    (4, 4): ((_Finish.LINES, outer_fields.lines), (_Finish.STEEP, outer_fields.steep_lines)),
+    (2, 4): ((_Finish.LINES, outer_fields.lines),),
+    (2, 2): ((_Finish.STEPS, outer_fields.steps),),
 }
 
 
@@ -98,30 +100,26 @@ def _plan_of(params: Params, form: Form) -> _Plan | None:
     plan = _sums(params, form)
     if plan is None:
         return None
-    weights, requant, units = params.weights, params.requant, plan.weights
-    channels, division, start, bias = len(plan.bias), plan.division, plan.start, plan.bias
-    finish, find = _FINDS.get((form.bits, requant.dtype.bits), (None, None))
-    is_one_piece = len(division.sizes) == 1
-    if find is not None and is_one_piece:
-        outputs = outer_fields.outputs(units, requant, bias, weights.max_input, start)
-        constants = find(outputs, len(units), form)
+    requant = params.requant
+    if len(plan.division.sizes) > 1:
+        return replace(plan, constants=_lanes(params, plan, np.ones(len(plan.bias), bool), 0))
+    outputs = tuple(outer_fields.outputs(plan.weights, requant, plan.bias, params.weights.max_input, plan.start))
+    for finish, find in _FINDS.get((form.bits, requant.dtype.bits), ()):
+        constants = find(outputs, len(plan.weights), form)
         if constants is not None:
             return replace(plan, finish=finish, constants=constants)
-    if not is_one_piece:
-        return replace(plan, constants=_lanes(params, plan, np.ones(channels, bool), 0))
     kind = _Finish.LANES if (requant.dtype.bits, requant.low, requant.high) == (4, 0, 15) else _Finish.BYTES
-    constants = _lines_or_lanes(params, plan, 0 if kind is _Finish.LANES else _RAISED)
+    constants = _lines_or_lanes(params, plan, outputs, 0 if kind is _Finish.LANES else _RAISED)
     return plan if constants is None else replace(plan, finish=kind, constants=constants)
 
 
-def _lines_or_lanes(params: Params, plan: _Plan, raised: int) -> np.ndarray | None:
+def _lines_or_lanes(params: Params, plan: _Plan, outputs: Sequence[Outputs], raised: int) -> np.ndarray | None:
     """int32 [padded channels, LANE_WORDS] of outputs that are so much higher: lines, and lanes of channels without one.
 
     None where there is neither, or outputs of one piece may be more than halfwords before they are limited.
     """
     requant, channels = params.requant, len(plan.bias)
-    outputs = outer_fields.outputs(plan.weights, requant, plan.bias, params.weights.max_input, plan.start)
-    lines, is_line = outer_fields.any_lines(tuple(outputs), (requant.low, requant.high), raised)
+    lines, is_line = outer_fields.any_lines(outputs, (requant.low, requant.high), raised)
     constants = _lanes(params, plan, ~is_line, raised)
     if constants is not None:
         constants[:channels, :3][is_line] = lines[is_line]

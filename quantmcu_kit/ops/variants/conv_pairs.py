@@ -17,6 +17,7 @@ _WORD_BYTES = 4
 _ARRANGED = ("weight_zero", "weight_bits", "weights", "requant")  # fields of conv_2d that this kernel has otherwise
 _BUFFER_BYTES = 4096  # of the columns of a strip, where one pair of pixels does not need more
 _COLUMN_BYTES, _MOST_PAIRS = 1536, 16  # of pairs that one call multiplies
+_HELD_PAIRS = 4  # QMCU_HELD_PAIRS of held.h
 _MOST_MOVES = 7  # of the buffer from row to row: more take more memory, and less time
 
 
@@ -63,7 +64,8 @@ class _Strip:
         channels, taps = self.params.in_shape[3], self.params.weights.taps
         held = 1 if self.pairs else self.moves
         windows = 0 if self.is_widened else held * 2 * _WORD_BYTES * pairs.run_words(taps) + 2 * taps
-        return windows + self.buffer_bytes + self.columns * channels + 2 * held * _channels(self.params)
+        outputs = 1 if pairs.is_direct(self.params) else max(held, _HELD_PAIRS)
+        return windows + self.buffer_bytes + self.columns * channels + 2 * outputs * _channels(self.params)
 
 
 def _strip(params: Params, nest: int) -> _Strip:

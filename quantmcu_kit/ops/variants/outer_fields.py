@@ -17,6 +17,8 @@ from quantmcu_kit.ops.requantize import Requant
 UNIT = 8  # channels that are prepared and multiplied together
 _MAX_WORD_SUM = 1 << 32
 _MOST_SHIFT = 16  # of a line
+_LINE_SHIFTS = {2: 16, 3: 12}  # of layers that have nothing but lines, by the pixels of a word
+_STEEP, _STEEP_SHIFT = 0.5, 14  # the least factor for which multipliers are 2^31 or more otherwise
 _FAR = 1 << 40  # more than any offset of a line
 # Slopes that are tried for a line: far ones, then close ones.
 _TURNS = (*sorted(range(-9, 10), key=abs), *(turn / 8 for turn in sorted(range(-7, 8), key=abs)))
@@ -228,14 +230,24 @@ def without_constant_channels(
     return kept, np.where(is_constant, np.where(is_same, small, bias + low), bias)
 
 
-def lines(channels: Iterable[Outputs], count: int, form: Form) -> np.ndarray | None:
+def lines(channels: Sequence[Outputs], count: int, form: Form) -> np.ndarray | None:
     """int32 [count, 2] of ``QMCU_OUTER_LINES``, tried on every field that a channel has; zeros after the last channel.
 
     None where a channel has none: halves of negative sums go the other way, which makes steps of different lengths.
     """
+    return _lines_with(channels, count, _LINE_SHIFTS[form.pixels])
+
+
+def steep_lines(channels: Sequence[Outputs], count: int, form: Form) -> np.ndarray | None:
+    """The same of ``QMCU_OUTER_STEEP``; None where no channel needs them, too."""
+    is_steep = form is FORM_I4 and any(channel.scale >= _STEEP for channel in channels)
+    return _lines_with(channels, count, _STEEP_SHIFT, are_halves=True) if is_steep else None
+
+
+def _lines_with(channels: Sequence[Outputs], count: int, shift: int, *, are_halves: bool = False) -> np.ndarray | None:
     result = np.zeros((count, 2), np.int64)
     for row, channel in zip(result, channels, strict=False):
-        line = _line(channel, (0, channel.high), 16 if form.pixels == 2 else 12)
+        line = _line(channel, (0, channel.high), shift, are_halves=are_halves)
         if line is None:
             return None
         row[:] = line

@@ -66,6 +66,13 @@ def nested(weights: np.ndarray, nest: int) -> np.ndarray:
     return words.reshape(-1, each, words.shape[1]).swapaxes(1, 2)
 
 
+def is_direct(params: ConvolutionParams) -> bool:
+    """Whether outputs go into the map as tiles give them: no clamp, no packing, no channel too many."""
+    requant = params.requant
+    is_whole = (requant.low, requant.high) == (-128, 127)
+    return requant.dtype.bits == 8 and is_whole and params.out_shape[3] % GROUP == 0
+
+
 def arranged(params: ConvolutionParams, words: np.ndarray, nest: int) -> tuple[tuple[str, np.ndarray | None], ...]:
     """Fields ``weights`` and ``lanes`` of a layer, by lines where they are exact.
 

@@ -19,6 +19,8 @@
  * LINES: two words, m and b: ((m * field >> 16) + b) >> q, limited to [0, 15]; q is 16 with two pixels, else 12.
  *   This is the requantization with TFLite's two roundings on every field that occurs, which is tried when the
  *   library is built.
+ * STEEP: lines with a q of 14, for layers with channels whose factor is a half or more. They give less than 2^15 either
+ *   way before they are limited. Weights of 4 bits only.
  * LANES: four words: a lane of core/requant_lane.h, whose bias2 has -2 * D; or, if the last one is 0, m, b and q as above.
  *   Less than 2^15 either way before it is limited to [0, 15].
  * STEPS: three words: the output is how many of them make the highest bit of field + word one, in all fields of a
@@ -31,7 +33,8 @@ enum {
     QMCU_OUTER_LINES,
     QMCU_OUTER_LANES,
     QMCU_OUTER_STEPS,
-    QMCU_OUTER_BYTES = 6 /* tiles look at the two lowest bits first */
+    QMCU_OUTER_BYTES = 6, /* tiles look at the two lowest bits first */
+    QMCU_OUTER_STEEP = 7
 };
 
 /* Of a tile whose windows have three columns that lie side by side: the second group of pixels is the first one

@@ -73,6 +73,11 @@ typedef struct {
     int8_t zero_point, low, high;
 } qmcu_add_scaling_t;
 
+/* 8, 4 or 2. */
+typedef struct {
+    uint8_t a, b, out;
+} qmcu_operand_bits_t;
+
 /* y = clamp(zero_point + round((a - a_zero) * (b - b_zero) * multiplier * 2^(shift - 31)), low, high); shift <= 15. */
 typedef struct {
     int32_t multiplier;

@@ -2,27 +2,26 @@
  * groups of four channels. Windows that reach into the padding, and packed ones, are copied first.
  *
  * Per pair of pixels: widen two windows; per group 14 steps and requantization of eight values. Pairs go on from row to
- * row. */
+ * row. Outputs that are not what the map holds are clamped and packed for several pairs at a time. */
 #include "conv_first.h"
 
-#include "../primitives/bytes.h"
+#include "../primitives/held.h"
 #include "../primitives/runs.h"
 
 #define ROWS 3
 #define CHANNELS 3
 #define RUN 9
 #define WORDS 14 /* of a column */
-#define PAIRS 8  /* of columns that are held at a time where outputs are lines */
+#define PAIRS 8  /* whose outputs are held at a time; and their columns where outputs are lines */
 
 typedef struct {
     const qmcu_conv_first_t *layer;
     const qmcu_source_t *in;
     qmcu_tiles_t tiles;
-    qmcu_limits_t limits;
+    qmcu_held_t held;
     int32_t in_bits;
-    int is_direct; /* whether the output is what tiles give */
     uint32_t *columns;
-    int8_t *window_a, *window_b, *out_a, *out_b;
+    int8_t *window_a, *window_b;
 } work_t;
 
 /* A pixel of the output: where its window begins in the input, and where it goes. */
@@ -64,13 +63,12 @@ static inline void multiply_tiles(const work_t *work, int8_t *a, int8_t *b)
 
 static void multiply(const work_t *work, int8_t *a, int8_t *b)
 {
-    if (work->is_direct) {
+    if (work->held.is_direct) {
         multiply_tiles(work, a, b);
-        return;
+    } else {
+        multiply_tiles(work, work->held.values, work->held.second);
+        qmcu_store_two(&work->held, a, b);
     }
-    multiply_tiles(work, work->out_a, work->out_b);
-    qmcu_store_pixel(work->out_a, &work->limits, a);
-    qmcu_store_pixel(work->out_b, &work->limits, b);
 }
 
 /* Two pixels anywhere; they may be one. */
@@ -99,39 +97,43 @@ static const int8_t *row_of(const work_t *work, int32_t y)
     return is_inside && lies_together && adjoins ? qmcu_source_row(work->in, y) : NULL;
 }
 
-/* Pairs of windows, by lines, into the map. */
-static void multiply_lines(const work_t *work, const int8_t *window, int32_t step, int32_t pairs, int8_t *out,
-                           int32_t out_step)
+/* Few pairs of windows beside one another, `step` bytes apart, by lanes. */
+static void multiply_lanes(const work_t *work, const int8_t *window, int32_t step, int32_t pairs, int8_t *to)
 {
-    for (; pairs > 0; pairs -= PAIRS) {
+    const int32_t to_step = work->held.step;
+    for (; pairs > 0; --pairs, window += 2 * step, to += 2 * to_step) {
+        qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns, 1, 0);
+        qmcu_tiles_s8(work->columns, &work->tiles, to, to + to_step);
+    }
+}
+
+/* Any number of them. */
+static void multiply_row(const work_t *work, const int8_t *window, int32_t step, int32_t pairs, int8_t *out)
+{
+    const int32_t out_step = work->held.out_step, to_step = work->held.step, pair = 2 * step;
+    for (; pairs > 0; pairs -= PAIRS, window += PAIRS * pair, out += 2 * PAIRS * out_step) {
         const int32_t count = pairs < PAIRS ? pairs : PAIRS;
-        qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns, count, 2 * step);
-        qmcu_tiles_line(work->columns, &work->tiles, out, out + out_step, count);
-        window += 2 * count * step;
-        out += 2 * count * out_step;
+        int8_t *to = qmcu_held_room(&work->held, out);
+        if (work->tiles.lanes == NULL) {
+            qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns, count, pair);
+            qmcu_tiles_line(work->columns, &work->tiles, to, to + to_step, count);
+        } else {
+            multiply_lanes(work, window, step, count, to);
+        }
+        qmcu_keep(&work->held, 2 * count, out);
     }
 }
 
 /* Computes the first pairs of `left` pixels whose windows lie in `row`; returns how many pixels that were. */
-static int32_t compute_inside(const work_t *work, const int8_t *row, const pixel_t *pixel, int32_t left,
-                              int32_t out_step)
+static int32_t compute_inside(const work_t *work, const int8_t *row, const pixel_t *pixel, int32_t left)
 {
-    const int32_t stride = work->layer->stride.w, last = work->layer->in.w - ROWS, step = stride * CHANNELS;
+    const int32_t stride = work->layer->stride.w, last = work->layer->in.w - ROWS;
     if (row == NULL || pixel->x < 0 || pixel->x > last) {
         return 0;
     }
-    const int32_t inside = (last - pixel->x) / stride + 1, pixels = (inside < left ? inside : left) & ~1;
-    const int8_t *window = row + (pixel->x - work->in->left) * CHANNELS;
-    int8_t *out = pixel->out;
-    if (work->is_direct && work->tiles.lanes == NULL) {
-        multiply_lines(work, window, step, pixels >> 1, out, out_step);
-        return pixels;
-    }
-    for (int32_t done = 0; done < pixels; done += 2, window += 2 * step, out += 2 * out_step) {
-        qmcu_widen_nines(window, window + step, work->in->row_bytes, work->columns, 1, 0);
-        multiply(work, out, out + out_step);
-    }
-    return pixels;
+    const int32_t inside = (last - pixel->x) / stride + 1, pairs = (inside < left ? inside : left) >> 1;
+    multiply_row(work, row + (pixel->x - work->in->left) * CHANNELS, stride * CHANNELS, pairs, pixel->out);
+    return 2 * pairs;
 }
 
 void qmcu_conv_first_part(const qmcu_conv_first_t *layer, const qmcu_part_t *part, int8_t *scratch)
@@ -143,13 +145,10 @@ void qmcu_conv_first_part(const qmcu_conv_first_t *layer, const qmcu_part_t *par
     work.in = &part->in;
     work.in_bits = QMCU_PACKED ? layer->in.bits : 8;
     work.tiles = (qmcu_tiles_t){layer->weights, layer->lanes, WORDS, groups, layer->is_rectified, NULL};
-    work.limits = (qmcu_limits_t){layer->out.c, layer->out.bits, layer->low, layer->high};
-    work.is_direct = layer->out.bits == 8 && layer->low == -128 && layer->high == 127 && (layer->out.c & 3) == 0;
     work.columns = (uint32_t *)(void *)scratch;
     work.window_a = (int8_t *)(work.columns + 2 * WORDS * (layer->lanes == NULL ? PAIRS : 1));
     work.window_b = work.window_a + ROWS * RUN;
-    work.out_a = work.window_b + ROWS * RUN;
-    work.out_b = work.out_a + 4 * groups;
+    work.held = qmcu_held(layer->out, layer->low, layer->high, out_step, work.window_b + ROWS * RUN);
     pixel_t first = {0, 0, NULL}, pixel;
     int is_second = 0;
     for (int32_t oy = region.top; oy < region.bottom; ++oy) {
@@ -159,7 +158,7 @@ void qmcu_conv_first_part(const qmcu_conv_first_t *layer, const qmcu_part_t *par
         pixel.out = qmcu_target_pixel(&part->out, oy, region.left);
         const int8_t *row = row_of(&work, pixel.y);
         while (left > 0) {
-            int32_t done = is_second ? 0 : compute_inside(&work, row, &pixel, left, out_step);
+            int32_t done = is_second ? 0 : compute_inside(&work, row, &pixel, left);
             if (done == 0) {
                 if (is_second) {
                     compute(&work, &first, &pixel);

@@ -2,10 +2,9 @@
  *
  * Pointwise: per pair of pixels, widen both. Else a strip of the output is computed row by row from a buffer of
  * columns: of each column of the input, kernel.h pixels below one another. A window is then kernel.w columns, which
- * follow one another in memory. From row to row the buffer moves on by the pixels that leave the windows: what lies
- * behind them is in its place, and only new rows are written. Where channels are a multiple of four, columns are held
- * widened, each beside the one a stride further, so that the buffer holds the windows of all pairs; else they are held
- * as bytes, and the two windows of a pair are widened.
+ * follow one another in memory. From row to row the buffer moves on by the pixels that leave the windows, and only new
+ * rows are written. Where channels are a multiple of four, columns are held widened, each beside the one a stride
+ * further, so that the buffer holds the windows of all pairs; else they are bytes, and windows of pairs are widened.
  *
  * Work: per strip and new row of it: widen (or copy) in.c values for each column; per pair of pixels: (widen two
  * windows,) per group a step per word of the window, and requantization of eight values. */
@@ -14,6 +13,7 @@
 #include <string.h>
 
 #include "../primitives/bytes.h"
+#include "../primitives/held.h"
 #include "../primitives/runs.h"
 
 typedef struct {
@@ -21,10 +21,8 @@ typedef struct {
     const qmcu_source_t *in;
     qmcu_tiles_t tiles;
     uint32_t sums[QMCU_SUMS];
-    qmcu_limits_t limits; /* of a pixel */
+    qmcu_held_t held;
     int32_t nest, in_bits;
-    int is_direct; /* whether the output is what tiles give */
-    int8_t *out_a, *out_b;
     uint32_t *columns; /* of a pair; or all of the widened buffer, whose sums are in pixel_sums */
     uint32_t *pixel_sums;
     int8_t *buffer, *row; /* columns as bytes; a row of the strip */
@@ -70,14 +68,11 @@ static inline void multiply_tiles(const work_t *work, const uint32_t *columns, i
 /* Multiplies the columns of a pair of pixels; b is NULL for one pixel. */
 static void multiply(const work_t *work, const uint32_t *columns, int8_t *a, int8_t *b)
 {
-    int8_t *out_a = work->is_direct ? a : work->out_a, *out_b = work->is_direct && b != NULL ? b : work->out_b;
-    multiply_tiles(work, columns, out_a, out_b);
-    if (work->is_direct) {
-        return;
-    }
-    qmcu_store_pixel(out_a, &work->limits, a);
-    if (b != NULL) {
-        qmcu_store_pixel(out_b, &work->limits, b);
+    if (work->held.is_direct) {
+        multiply_tiles(work, columns, a, b != NULL ? b : work->held.second);
+    } else {
+        multiply_tiles(work, columns, work->held.values, work->held.second);
+        qmcu_store_two(&work->held, a, b);
     }
 }
 
@@ -104,21 +99,17 @@ static void multiply_pixels(work_t *work, const int8_t *a, const int8_t *b, int8
 }
 
 /* The whole pairs of `pixels` pixels beside one another, by lines; returns how many pixels that were. */
-static int32_t multiply_lines(const work_t *work, const int8_t *in, int32_t step, int32_t pixels, int8_t *out,
-                              int32_t out_step)
+static int32_t multiply_lines(const work_t *work, const int8_t *in, int32_t step, int32_t pixels, int8_t *out)
 {
     const int32_t channels = work->layer->in.c, most = work->layer->moves, skip = 2 * step - channels;
-    const int32_t result_step = work->is_direct ? out_step : 4 * work->tiles.groups;
     qmcu_runs_t runs = {channels, most, skip, skip, 0, 0};
     for (int32_t left = pixels >> 1; left > 0; left -= most, in += 2 * most * step) {
-        int8_t *results = work->is_direct ? out : work->out_a;
+        int8_t *to = qmcu_held_room(&work->held, out);
         runs.rows = left < most ? left : most;
         qmcu_widen_pair(in, in + step, &runs, work->columns);
-        qmcu_tiles_line(work->columns, &work->tiles, results, results + result_step, runs.rows);
-        for (int32_t i = 0; i < 2 * runs.rows && !work->is_direct; ++i) {
-            qmcu_store_pixel(results + i * result_step, &work->limits, out + i * out_step);
-        }
-        out += 2 * runs.rows * out_step;
+        qmcu_tiles_line(work->columns, &work->tiles, to, to + work->held.step, runs.rows);
+        qmcu_keep(&work->held, 2 * runs.rows, out);
+        out += 2 * runs.rows * work->held.out_step;
     }
     return pixels & ~1;
 }
@@ -137,11 +128,9 @@ static int rows_adjoin(const qmcu_conv_pairs_t *layer, const qmcu_part_t *part)
 static void compute_pixels(work_t *work, const qmcu_part_t *part)
 {
     const qmcu_size_t stride = work->layer->stride;
-    const int32_t step = stride.w * part->in.pixel_bytes, out_step = part->out.pixel_bytes;
+    const int32_t step = stride.w * part->in.pixel_bytes, out_step = part->out.pixel_bytes, to_step = work->held.step;
     const qmcu_runs_t run = {work->layer->in.c, 1, 0, 0, 0, 0};
     const int is_line = work->in_bits == 8 && work->tiles.lanes == NULL;
-    const int is_plain = work->in_bits == 8 && work->is_direct;
-    uint32_t *columns = work->columns, *sums = work->sums;
     const int8_t *waiting = NULL;
     int8_t *waiting_out = NULL;
     const int32_t width = part->region.right - part->region.left, is_run = rows_adjoin(work->layer, part);
@@ -154,15 +143,17 @@ static void compute_pixels(work_t *work, const qmcu_part_t *part)
             waiting = NULL;
             in += step, out += out_step, --left;
         }
-        const int32_t done = is_line ? multiply_lines(work, in, step, left, out, out_step) : 0;
+        const int32_t done = is_line ? multiply_lines(work, in, step, left, out) : 0;
         left -= done, in += done * step, out += done * out_step;
-        for (; left >= 2 && is_plain; left -= 2, in += 2 * step, out += 2 * out_step) {
-            widen(work, in, in + step, &run, columns, sums);
-            multiply_tiles(work, columns, out, out + out_step);
-        }
-        for (; left >= 2 && work->in_bits == 8; left -= 2, in += 2 * step, out += 2 * out_step) {
-            widen(work, in, in + step, &run, columns, sums);
-            multiply(work, columns, out, out + out_step);
+        while (left >= 2 && work->in_bits == 8) {
+            const int32_t pairs = qmcu_held_pairs(&work->held, left, QMCU_HELD_PAIRS);
+            int8_t *to = qmcu_held_room(&work->held, out);
+            for (int32_t i = 0; i < pairs; ++i, in += 2 * step, to += 2 * to_step) {
+                widen(work, in, in + step, &run, work->columns, work->sums);
+                multiply_tiles(work, work->columns, to, to + to_step);
+            }
+            qmcu_keep(&work->held, 2 * pairs, out);
+            left -= 2 * pairs, out += 2 * pairs * out_step;
         }
         for (; left >= 2; left -= 2, in += 2 * step, out += 2 * out_step) {
             multiply_pixels(work, in, in + step, out, out + out_step);
@@ -252,25 +243,38 @@ static void move_back(work_t *work, const strip_t *strip, int32_t at, int32_t fr
     }
 }
 
+/* The sums of the two windows whose pixels' sums these are. */
+static void add_sums(work_t *work, const uint32_t *sums)
+{
+    const uint32_t *end = sums + 2 * work->layer->kernel.h * work->layer->kernel.w;
+    uint32_t a = 0, b = 0;
+    for (; sums < end; sums += 2) {
+        a += sums[0];
+        b += sums[1];
+    }
+    work->sums[0] = a;
+    work->sums[1] = b;
+}
+
 /* The pairs of a row whose windows lie in the widened buffer. */
-static void multiply_row(work_t *work, const strip_t *strip, int32_t at, int32_t pixels, int8_t *out, int32_t out_step)
+static void multiply_row(work_t *work, const strip_t *strip, int32_t at, int32_t pixels, int8_t *out)
 {
     const qmcu_conv_pairs_t *layer = work->layer;
-    const int32_t step = 2 * layer->stride.w * strip->height, taps = layer->kernel.h * layer->kernel.w;
+    const int32_t step = 2 * layer->stride.w * strip->height, to_step = work->held.step;
     const uint32_t *columns = work->columns + at;
     const uint32_t *sums = work->nest == 4 ? work->pixel_sums + 2 * (at / layer->in.c) : NULL;
-    for (; pixels > 0; pixels -= 2, columns += step, out += 2 * out_step) {
-        if (work->nest == 4) {
-            uint32_t a = 0, b = 0;
-            for (int32_t tap = 0; tap < taps; ++tap) {
-                a += sums[2 * tap];
-                b += sums[2 * tap + 1];
+    while (pixels > 0) {
+        const int32_t whole = 2 * qmcu_held_pairs(&work->held, pixels, QMCU_HELD_PAIRS), count = whole > 0 ? whole : 1;
+        int8_t *to = qmcu_held_room(&work->held, out);
+        for (int32_t left = count; left > 0; left -= 2, columns += step, to += 2 * to_step) {
+            if (work->nest == 4) {
+                add_sums(work, sums);
+                sums += 4 * layer->stride.w * layer->kernel.h;
             }
-            work->sums[0] = a;
-            work->sums[1] = b;
-            sums += 4 * layer->stride.w * layer->kernel.h;
+            multiply_tiles(work, columns, to, left > 1 ? to + to_step : work->held.second);
         }
-        multiply(work, columns, out, pixels > 1 ? out + out_step : NULL);
+        qmcu_keep(&work->held, count, out);
+        pixels -= count, out += count * work->held.out_step;
     }
 }
 
@@ -292,9 +296,9 @@ static const int8_t *window_at(const work_t *work, const strip_t *strip, int32_t
 /* The pixels of a strip whose columns are bytes; one that is left over in a row waits for the next row, its window kept
  * in work->window_a. */
 static void multiply_bytes(work_t *work, const strip_t *strip, int32_t at, int32_t pixels, int8_t *out,
-                           int32_t out_step, int8_t **waiting)
+                           int8_t **waiting)
 {
-    const int32_t values = strip->height * work->layer->kernel.w;
+    const int32_t values = strip->height * work->layer->kernel.w, out_step = work->held.out_step;
     int32_t index = 0;
     if (*waiting != NULL) {
         const int8_t *b = window_at(work, strip, at, 0, work->window_b);
@@ -302,7 +306,7 @@ static void multiply_bytes(work_t *work, const strip_t *strip, int32_t at, int32
         *waiting = NULL;
         index = 1;
     }
-    if (work->is_direct && work->layer->dilation.w == 1) {
+    if (work->held.is_direct && work->layer->dilation.w == 1) {
         const int32_t step = work->layer->stride.w * strip->height;
         const qmcu_runs_t run = {values, 1, 0, 0, 0, 0};
         const int8_t *a = work->buffer + at + index * step;
@@ -355,9 +359,9 @@ static void compute_strip(work_t *work, const qmcu_part_t *part, int32_t left, i
             write_row(work, &strip, oy * layer->stride.h - layer->pad.top + tap * dilation, tap, at);
         }
         if (is_widened(layer)) {
-            multiply_row(work, &strip, at, pixels, out, part->out.pixel_bytes);
+            multiply_row(work, &strip, at, pixels, out);
         } else {
-            multiply_bytes(work, &strip, at, pixels, out, part->out.pixel_bytes, &waiting);
+            multiply_bytes(work, &strip, at, pixels, out, &waiting);
         }
     }
     if (waiting != NULL) {
@@ -365,8 +369,8 @@ static void compute_strip(work_t *work, const qmcu_part_t *part, int32_t left, i
     }
 }
 
-/* Divides the scratch memory; sizes as in conv_pairs.py. */
-static void lay_out(work_t *work, int8_t *scratch)
+/* Divides the scratch memory, sizes as in conv_pairs.py; returns its last piece, of outputs. */
+static int8_t *lay_out(work_t *work, int8_t *scratch)
 {
     const qmcu_conv_pairs_t *layer = work->layer;
     const int32_t channels = layer->in.c, height = layer->kernel.h * channels, values = layer->kernel.w * height;
@@ -378,15 +382,13 @@ static void lay_out(work_t *work, int8_t *scratch)
         const int32_t held = (count - layer->stride.w) * height + more;
         work->pixel_sums = work->columns + held;
         work->row = (int8_t *)(work->pixel_sums + (layer->nest == 4 ? 2 * (held / channels) : 0));
-        work->out_a = work->row + count * channels;
-    } else {
-        work->window_a = (int8_t *)(work->columns + 2 * words * (layer->strip > 0 ? 1 : layer->moves));
-        work->window_b = work->window_a + values;
-        work->row = work->window_b + values;
-        work->buffer = work->row + count * channels;
-        work->out_a = work->buffer + (layer->strip > 0 ? count * height + more : 0);
+        return work->row + count * channels;
     }
-    work->out_b = work->out_a + 4 * work->tiles.groups;
+    work->window_a = (int8_t *)(work->columns + 2 * words * (layer->strip > 0 ? 1 : layer->moves));
+    work->window_b = work->window_a + values;
+    work->row = work->window_b + values;
+    work->buffer = work->row + count * channels;
+    return work->buffer + (layer->strip > 0 ? count * height + more : 0);
 }
 
 void qmcu_conv_pairs_part(const qmcu_conv_pairs_t *layer, const qmcu_part_t *part, int8_t *scratch)
@@ -400,9 +402,7 @@ void qmcu_conv_pairs_part(const qmcu_conv_pairs_t *layer, const qmcu_part_t *par
     work.in_bits = QMCU_PACKED ? layer->in.bits : 8;
     work.tiles = (qmcu_tiles_t){layer->weights,         layer->lanes,        qmcu_run_words(values),
                                 (layer->out.c + 3) >> 2, layer->is_rectified, work.sums};
-    work.limits = (qmcu_limits_t){layer->out.c, layer->out.bits, layer->low, layer->high};
-    work.is_direct = layer->out.bits == 8 && layer->low == -128 && layer->high == 127 && (layer->out.c & 3) == 0;
-    lay_out(&work, scratch);
+    work.held = qmcu_held(layer->out, layer->low, layer->high, part->out.pixel_bytes, lay_out(&work, scratch));
     if (layer->strip == 0) {
         compute_pixels(&work, part);
         return;

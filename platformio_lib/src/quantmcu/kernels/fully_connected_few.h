@@ -1,5 +1,5 @@
-/* fully_connected_few.h: FULLY_CONNECTED of a map of 4 bits with weights of 4 bits as they are stored, for layers of so few
- * outputs that arranging a row for them takes longer than the products.
+/* fully_connected_few.h: FULLY_CONNECTED of a map of 4 or 2 bits with weights of 4 bits, for layers of so few outputs
+ * that arranging a row for them takes longer than the products.
  * Python twin: quantmcu_kit/ops/variants/fully_connected_few.py. */
 #ifndef QMCU_KERNELS_FULLY_CONNECTED_FEW_H
 #define QMCU_KERNELS_FULLY_CONNECTED_FEW_H
@@ -12,8 +12,9 @@ extern "C" {
 
 typedef struct {
     int32_t rows, in, out;  /* rows begin in bytes of their own; their values follow one another without a gap */
+    uint8_t in_bits;        /* 4 or 2 */
     uint8_t out_bits;       /* 8, 4 or 2 */
-    const int8_t *weights;  /* [out][in, and zeros up to a multiple of 8]: 4 bits each */
+    const int8_t *weights;  /* [out][in, and zeros up to a word of inputs]: 4 bits each; as dot_nibbles has them */
     qmcu_requant_t requant; /* rounds once; bias holds the correction for the input's zero-point */
 } qmcu_fully_connected_few_t;
 

@@ -11,24 +11,28 @@ static int is_packed(const qmcu_walk_t *walk)
 }
 
 /* A run of `values` values where a map is packed. */
-static void run_packed(const qmcu_walk_t *walk, qmcu_binary_t apply, const void *scaling, const int8_t *a,
+static void run_packed(const qmcu_walk_t *walk, const qmcu_binary_t *apply, const void *scaling, const int8_t *a,
                        const int8_t *b, int32_t values, int8_t *out)
 {
     const int with_scalar = walk->rows > 1 && walk->columns == 1;
     const int a_is_one = with_scalar && walk->a_stride == 0, b_is_one = with_scalar && walk->b_stride == 0;
     int8_t a_values[BLOCK], b_values[BLOCK], out_values[BLOCK];
+    if (apply->of_runs != NULL && !a_is_one && !b_is_one) {
+        apply->of_runs(walk, a, b, scaling, values, out);
+        return;
+    }
     for (int32_t first = 0; first < values; first += BLOCK) {
         const int32_t left = values - first, n = left < BLOCK ? left : BLOCK;
         const int8_t *x = qmcu_load_operand(a, walk->a_bits, a_is_one, first, n, a_values);
         const int8_t *y = qmcu_load_operand(b, walk->b_bits, b_is_one, first, n, b_values);
         int8_t *to = qmcu_room(out, walk->out_bits, first, out_values);
-        apply(x, y, scaling, n, to);
+        apply->of_bytes(x, y, scaling, n, to);
         qmcu_store(to, n, out, walk->out_bits, first);
     }
 }
 
 /* Pixel after pixel where a map is packed, or all together where no bits are between them. */
-static void run_pixels(const qmcu_walk_t *walk, qmcu_binary_t apply, const void *scaling, const int8_t *a,
+static void run_pixels(const qmcu_walk_t *walk, const qmcu_binary_t *apply, const void *scaling, const int8_t *a,
                        const int8_t *b, int8_t *out)
 {
     const int32_t channels = walk->channels, values = walk->rows * walk->columns;
@@ -47,22 +51,23 @@ static void run_pixels(const qmcu_walk_t *walk, qmcu_binary_t apply, const void 
     }
 }
 
-void qmcu_binary(const qmcu_walk_t *walk, qmcu_binary_t apply, const void *scaling, const int8_t *a, const int8_t *b,
-                 int8_t *out)
+void qmcu_binary(const qmcu_walk_t *walk, const qmcu_binary_t *apply, const void *scaling, const int8_t *a,
+                 const int8_t *b, int8_t *out)
 {
     if (is_packed(walk)) {
         run_pixels(walk, apply, scaling, a, b, out);
         return;
     }
     for (int32_t row = 0; row < walk->rows; ++row) {
-        apply(a, b, scaling, walk->columns, out);
+        apply->of_bytes(a, b, scaling, walk->columns, out);
         a += walk->a_stride;
         b += walk->b_stride;
         out += walk->columns;
     }
 }
 
-void qmcu_binary_part(const qmcu_walk_t *walk, qmcu_binary_t apply, const void *scaling, const qmcu_part_t *part)
+void qmcu_binary_part(const qmcu_walk_t *walk, const qmcu_binary_t *apply, const void *scaling,
+                      const qmcu_part_t *part)
 {
     const qmcu_region_t region = part->region;
     const qmcu_source_t a = qmcu_operand(&part->in, walk->rows > 1 && walk->a_stride == 0);

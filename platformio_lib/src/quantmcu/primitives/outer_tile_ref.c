@@ -39,11 +39,17 @@ static void multiply(const qmcu_outer_tile_t *tile, const form_t *form, const in
     }
 }
 
+static int has_lines(int32_t finish)
+{
+    return finish == QMCU_OUTER_LINES || finish == QMCU_OUTER_STEEP;
+}
+
 /* What the constants make of a field, before it is limited. */
 static int32_t value_of(int32_t kind, const form_t *form, const int32_t *constants, int32_t field)
 {
-    if (kind == QMCU_OUTER_LINES) {
-        return ((int32_t)(((int64_t)constants[0] * field) >> 16) + constants[1]) >> (form->pixels == 2 ? 16 : 12);
+    if (has_lines(kind)) {
+        const int32_t q = kind == QMCU_OUTER_STEEP ? 14 : form->pixels == 2 ? 16 : 12;
+        return ((int32_t)(((int64_t)constants[0] * field) >> 16) + constants[1]) >> q;
     }
     if (kind != QMCU_OUTER_STEPS) {
         const qmcu_lane_t lane = qmcu_lane_at(constants, 0);
@@ -83,7 +89,7 @@ static void run(const qmcu_outer_tile_t *tile, const form_t *form)
 {
     const int32_t columns = tile->entry == QMCU_OUTER_WINDOW ? 3 : 1;
     const int32_t step = tile->units * columns * QMCU_OUTER_UNIT * form->bits / 8;
-    const int32_t size = tile->finish == QMCU_OUTER_LINES ? 2 : tile->finish == QMCU_OUTER_STEPS ? 3 : 4;
+    const int32_t size = has_lines(tile->finish) ? 2 : tile->finish == QMCU_OUTER_STEPS ? 3 : 4;
     const int32_t bytes = tile->finish == QMCU_OUTER_STEPS ? 1 : tile->finish == QMCU_OUTER_BYTES ? 4 : 2;
     const int32_t *weights = tile->weights;
     for (int32_t group = 0; group < tile->groups; ++group, weights += step) {

@@ -42,6 +42,7 @@ extern "C" {
 #define qmcu_requant_once_s8 qmcu_requant_once_s8__ref
 #define qmcu_lookup_s8 qmcu_lookup_s8__ref
 #define qmcu_add_s8 QMCU_BOUND(add_s8)
+#define qmcu_add_runs QMCU_BOUND(add_runs)
 #define qmcu_mul_s8 qmcu_mul_s8__ref
 #define qmcu_unpack_unsigned qmcu_unpack_unsigned__ref
 #define qmcu_unpack_signed qmcu_unpack_signed__ref
@@ -71,6 +72,7 @@ extern "C" {
 #define qmcu_field_words_u4 QMCU_BOUND(field_words_u4)
 #define qmcu_field_words_u2 QMCU_BOUND(field_words_u2)
 #define qmcu_dot_nibbles QMCU_BOUND(dot_nibbles)
+#define qmcu_dot_nibbles_u2 QMCU_BOUND(dot_nibbles_u2)
 #define qmcu_field_rows_i4 QMCU_BOUND(field_rows_i4)
 #define qmcu_store_limited QMCU_BOUND(store_limited)
 #define qmcu_widen_nines QMCU_BOUND(widen_nines)

@@ -5,6 +5,7 @@
 #define QMCU_NATIVE_CORTEXM_DSP_META_H
 
 #define QMCU_NATIVE_add_s8 1
+#define QMCU_NATIVE_add_runs 1
 #define QMCU_NATIVE_accumulate_s8 1
 #define QMCU_NATIVE_max_s8 1
 #define QMCU_NATIVE_widen_pair 1
@@ -17,6 +18,7 @@
 #define QMCU_NATIVE_rows_s8 1
 #define QMCU_NATIVE_rows_s4 1
 #define QMCU_NATIVE_dot_nibbles 1
+#define QMCU_NATIVE_dot_nibbles_u2 1
 #define QMCU_NATIVE_field_words_u4 1
 #define QMCU_NATIVE_field_words_u2 1
 #define QMCU_NATIVE_field_rows_i4 1

@@ -110,8 +110,8 @@
     "cmp r0, r1\n" \
     "bne.w " #block "b\n"
 
-/* The accumulators are complete: r0 are the constants. How to finish is in the flags: equal with all but LINES and STEPS,
- * carry clear with NONE and LINES. */
+/* The accumulators are complete: r0 are the constants. How to finish is in the flags: equal with all but LINES, STEPS and
+ * STEEP, carry clear with NONE and LINES. */
 #define OUTER_FINISH \
     "ldr r0, [sp, #32]\n" \
     "ldr r1, [sp, #60]\n" \

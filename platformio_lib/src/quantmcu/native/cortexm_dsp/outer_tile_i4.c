@@ -32,22 +32,31 @@
     "lsl.w " #hi ", " #hi ", #4\n" \
     "orr.w " #hi ", " #hi ", " #lo ", lsr #28\n"
 
-/* Two fields of 14 bits become outputs, in the halves of a; the odd channel's fields are 2 bits further up. */
-#define LINES(lo, hi) \
+/* Two fields of 14 bits become outputs, in the halves of a; the odd channel's fields are 2 bits further up. `raised`
+ * makes of a line's value in lr one with a q of 16. */
+#define LINES(lo, hi, raised, q) \
     "lsl.w " #hi ", " #hi ", #6\n" \
     "orr.w " #hi ", " #hi ", " #lo ", lsr #26\n" \
     "ubfx lr, " #lo ", #14, #14\n" \
     "ubfx " #lo ", " #lo ", #0, #14\n" \
     "smlawb lr, r1, lr, r2\n" \
     "smlawb " #lo ", r1, " #lo ", r2\n" \
-    "pkhtb " #lo ", lr, " #lo ", asr #16\n" \
+    raised \
+    "pkhtb " #lo ", lr, " #lo ", asr #" #q "\n" \
     "smlawt lr, r3, " #hi ", r12\n" \
     "ubfx " #hi ", " #hi ", #2, #14\n" \
     "smlawb " #hi ", r3, " #hi ", r12\n" \
     "usat16 " #lo ", #4, " #lo "\n" \
-    "pkhtb " #hi ", lr, " #hi ", asr #16\n" \
+    raised \
+    "pkhtb " #hi ", lr, " #hi ", asr #" #q "\n" \
     "usat16 " #hi ", #4, " #hi "\n" \
     "orr.w " #lo ", " #lo ", " #hi ", lsl #4\n"
+#define ALL_LINES(raised, q) \
+    "ldm r0!, {r1-r3, r12}\n" \
+    LINES(r4, r5, raised, q) LINES(r6, r7, raised, q) \
+    "ldm r0!, {r1-r3, r12}\n" \
+    OUTER_KEEP_CONSTANTS \
+    LINES(r8, r9, raised, q) LINES(r10, r11, raised, q)
 
 /* The same by a lane. */
 #define LANE(a) \
@@ -96,11 +105,8 @@ __attribute__((naked)) void qmcu_outer_tile_i4__dsp(const qmcu_outer_tile_t *til
         "40:\n"
         OUTER_FINISH
         "beq.w 7f\n"
-        "ldm r0!, {r1-r3, r12}\n"
-        LINES(r4, r5) LINES(r6, r7)
-        "ldm r0!, {r1-r3, r12}\n"
-        OUTER_KEEP_CONSTANTS
-        LINES(r8, r9) LINES(r10, r11)
+        "bcs.w 10f\n"
+        ALL_LINES("", 16)
         "6:\n"
         OUTER_LOAD_OUT
         "orr.w r4, r4, r8, lsl #8\n"
@@ -148,6 +154,9 @@ __attribute__((naked)) void qmcu_outer_tile_i4__dsp(const qmcu_outer_tile_t *til
         OUTER_KEEP_OUT
         "bne.w 1b\n"
         OUTER_LEAVE
+        "10:\n"
+        ALL_LINES("lsl.w lr, lr, #2\n", 14)
+        "b.w 6b\n"
         "8:\n"
         OUTER_STORE_FIELDS
         "bne.w 1b\n"

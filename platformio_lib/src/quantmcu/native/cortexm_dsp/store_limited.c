@@ -34,6 +34,13 @@ static inline uint32_t packed_2(uint32_t word)
     return word | word >> 12;
 }
 
+static inline uint32_t eight_4(const int8_t *values, uint32_t low, uint32_t high)
+{
+    const uint32_t first = smaller(greater(qmcu_word_at(values), low), high);
+    const uint32_t second = smaller(greater(qmcu_word_at(values + 4), low), high);
+    return (packed_4(first) & 0xffffu) | packed_4(second) << 16;
+}
+
 void qmcu_store_limited__dsp(int8_t *values, const qmcu_limits_t *limits, int8_t *out)
 {
     const uint32_t low = (uint32_t)(uint8_t)limits->low * 0x01010101u;
@@ -42,6 +49,11 @@ void qmcu_store_limited__dsp(int8_t *values, const qmcu_limits_t *limits, int8_t
     const int8_t *end = values + (limits->count - rest);
     for (; bits == 8 && values != end; values += 4, out += 4) {
         qmcu_put_word(smaller(greater(qmcu_word_at(values), low), high), out);
+    }
+    for (; bits == 4 && end - values >= 16; values += 16, out += 8) {
+        const uint32_t first = eight_4(values, low, high), second = eight_4(values + 8, low, high);
+        qmcu_put_word(first, out);
+        qmcu_put_word(second, out + 4);
     }
     for (; bits == 4 && values != end; values += 4, out += 2) {
         const uint16_t two = (uint16_t)packed_4(smaller(greater(qmcu_word_at(values), low), high));
