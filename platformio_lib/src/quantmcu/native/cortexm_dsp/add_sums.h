@@ -7,6 +7,7 @@
 #define QMCU_NATIVE_CORTEXM_DSP_ADD_SUMS_H
 
 #include "../../core/requant_lane.h"
+#include "../../core/types.h"
 #include "assembly.h"
 
 #define MOST_OTHER_SHIFT 30 /* beyond it, values below 2^28 become 0 as well */
