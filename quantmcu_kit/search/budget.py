@@ -50,11 +50,13 @@ def too_tight(budgets: Budgets, name: str, least: float, *, where: str = "", is_
         "flash_bytes": "2 among --weight-widths, or a smaller network",
         "cycles": "or a smaller input" if is_least else "--search milp, or a smaller input",
     }.get(name, "or a smaller input")
+    # Narrower widths may take more cycles.
+    widths = "" if name == "cycles" else ", with every width that may go down at its narrowest"
     return QmkitError(
         "infeasible-budget",
         f"no widths fit {limit:,} {unit.name}",
         where=where,
-        why=f"the smallest possible is {about}{reached:,}, with every width that may go down at its narrowest"
+        why=f"the smallest possible is {about}{reached:,}{widths}"
         if is_least
         else f"the smallest that the search reached is {about}{reached:,}",
         hint=f"{_FLAGS[name]} {reached}, {others}",

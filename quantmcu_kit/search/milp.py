@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantmcu_kit.errors import QmkitError
-from quantmcu_kit.search.budget import check_possible
+from quantmcu_kit.search.budget import check_possible, too_tight
 from quantmcu_kit.search.fits import cost_limits, meets
 from quantmcu_kit.search.linear import Program, Row, Terms
 from quantmcu_kit.search.problem import Assignment, Kind, Problem
@@ -71,10 +71,9 @@ def milp(problem: Problem, settings: Settings) -> SearchResult:
     started = time.perf_counter()
     check_possible(problem)
     search = _Search(problem, settings)
-    best = search.solve(search.objective(search.program.losses))
+    best = search.optimum(search.objective(search.program.losses))
     if best is None:
-        greedy = vdqs(problem, settings)  # says which budget no widths meet
-        bits, gap = problem.assignment(greedy.precision), None
+        bits, gap = _unproven(problem, settings), None
     else:
         bits = search.measured(best.bits) if problem.evaluate else search.least([best.bits, *search.greedy()])
         gap = _gap(search.value(bits, problem.predicted(bits)), best.bound)
@@ -86,6 +85,25 @@ def milp(problem: Problem, settings: Settings) -> SearchResult:
         gap=gap,
         seconds=time.perf_counter() - started,
     )
+
+
+def _unproven(problem: Problem, settings: Settings) -> Assignment:
+    """What VDQS finds where the solver does not.
+
+    Raises:
+        QmkitError: ``infeasible-budget``, with the smallest possible where a cost is what no widths meet.
+    """
+    try:
+        return problem.assignment(vdqs(problem, settings).precision)
+    except QmkitError as error:
+        for name, cost, limit in cost_limits(problem):
+            without = dataclasses.replace(problem.budgets, **{name: None})
+            search = _Search(dataclasses.replace(problem, budgets=without), settings)
+            terms = {at: factor / max(1.0, limit) for at, factor in search.program.cost(cost)[0].items()}
+            found = search.solve(terms)
+            if found is not None and (least := problem.total(cost, found.bits)) > limit:
+                raise too_tight(problem.budgets, name, least) from error
+        raise
 
 
 def _gap(value: float, bound: float) -> float:
@@ -133,6 +151,11 @@ class _Search:
         except QmkitError:
             return []
 
+    def optimum(self, objective: Terms) -> _Solution | None:
+        """As :meth:`solve`, without what lowers a width to no end."""
+        found = self.solve(objective)
+        return found and dataclasses.replace(found, bits=self._widened(found.bits))
+
     def solve(self, objective: Terms, *rows: Row) -> _Solution | None:
         """The optimum that meets every budget exactly; None where there is none, or none is found in time."""
         for _ in range(_MOST_CUTS):
@@ -142,7 +165,7 @@ class _Search:
             values, bound = found
             bits = self.program.assignment(values)
             if meets(self._problem, bits):
-                return _Solution(self._widened(bits) if not rows else bits, bound)
+                return _Solution(bits, bound)
             self._cuts.append(self._cut(bits))
         return None
 
@@ -185,7 +208,7 @@ class _Search:
         candidates = {first: None} | dict.fromkeys(self.greedy())
         for power in _POWERS:
             shape = {at: self._peak_loss * (max(0.0, loss) / self._peak_loss) ** power for at, loss in losses.items()}
-            found = self.solve(self.objective(shape))
+            found = self.optimum(self.objective(shape))
             candidates |= {found.bits: None} if found else {}
         best = min(candidates, key=self._measure)
         seen = [*candidates, *self._of_other_budgets()]

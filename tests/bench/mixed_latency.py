@@ -22,6 +22,7 @@ from scipy.optimize import nnls
 
 from quantmcu_kit import passes, search
 from quantmcu_kit.emit.latency import estimate_latency
+from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Graph
 from quantmcu_kit.layout import Layout, lay_out
 from quantmcu_kit.mix import find_mix, frame_of
@@ -35,7 +36,7 @@ from tests.bench.mixes import Network
 from tests.bench.results import Results
 
 NETWORKS = ("mobilenet_v2_05_160_float", "mcunet_320kb_float")
-TARGETS = "1.5,2.0"
+TARGETS = "1.3,1.4,1.5,2.0"
 COLUMNS = [("network", 26), ("what", 24), ("M cycles", 9), ("faster", 6), ("CMSIS-NN", 8), ("bits", 5), ("top-1", 6),
            ("lost", 22), ("seconds", 7)]  # fmt: skip
 BOARD = roomy_board()
@@ -100,17 +101,21 @@ class Bench:
             self._options, bits="auto", cost="cycles", latency=milliseconds, search=self._search
         )
         network = self._network
-        found, layout = find_mix(
-            network.graph,
-            network.base,
-            network.calibration,
-            network.inputs,
-            BOARD,
-            frame_of(network.graph, BOARD, options),
-            lambda *_: None,
-            sensitivity=network.sensitivity,
-            refined_on=network.training_inputs,
-        )
+        try:
+            found, layout = find_mix(
+                network.graph,
+                network.base,
+                network.calibration,
+                network.inputs,
+                BOARD,
+                frame_of(network.graph, BOARD, options),
+                lambda *_: None,
+                sensitivity=network.sensitivity,
+                refined_on=network.training_inputs,
+            )
+        except QmkitError as error:
+            self._results.add(network="", what=f"and widths, /{target}", lost=error.code)
+            return
         seconds = time.perf_counter() - started
         bits = (64 * found.result.bitops / found.result.bitops_int8) ** 0.5
         self._add(f"and widths, /{target}", self._cycles(layout), f"{bits:.2f}", self._hits(found.graph), seconds)

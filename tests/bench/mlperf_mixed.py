@@ -31,7 +31,7 @@ from tests.bench.models import ModelEntry, entries
 from tests.bench.results import Results
 
 NETWORKS = {"vww_96_float": "VWW", "resnet8_float": "IC", "kws_hybrid": "KWS", "ad01_float": "AD"}
-SHARES = "0.9,0.8,0.757"  # the last is 90 ms of IC
+SHARES = "0.93,0.9,0.8,0.757"  # the last is 90 ms of IC
 PICTURES = 64  # that losses are measured on
 COLUMNS = [("network", 8), ("what", 16), ("ms", 7), ("bits", 5), ("metric", 7), ("n", 5), ("float", 6), ("score", 6)]
 

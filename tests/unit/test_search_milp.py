@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from quantmcu_kit.errors import EXIT_FAILED, QmkitError
@@ -200,6 +200,26 @@ def test_every_search_is_the_same_and_fast():
 def test_budgets_that_nothing_meets(budgets):
     problem = chain(budgets=Budgets(**budgets), cycles=lambda work, *bits: work.macs)
     assert found_by(problem) is None
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(problem=random_problems(most_maps=3))
+def test_the_fewest_cycles_are_named_where_no_widths_meet_them(problem):
+    def total(bits):
+        return sum(
+            cycles(w, 8 if w.weights is None else bits[w.weights], [bits[i] for i in w.inputs], bits[w.output])
+            for w in problem.works
+        )
+
+    problem = dataclasses.replace(problem, budgets=dataclasses.replace(problem.budgets, bitops=None))  # one cost only
+    within = [total(bits) for bits in assignments(problem) if is_within(problem, bits)]
+    assume(within)
+    least = min(within)
+    budgets = dataclasses.replace(problem.budgets, cycles=least - 0.5)
+    with pytest.raises(QmkitError) as caught:
+        milp(dataclasses.replace(problem, cycles=cycles, budgets=budgets), ONLY_LOSS)
+    assert caught.value.code == "infeasible-budget"
+    assert caught.value.hint.split()[:2] == ["--latency", f"{least},"] and "--search" not in caught.value.hint
 
 
 def test_everything_fixed():
