@@ -5,22 +5,29 @@
 
 #define BLOCK (2 * QMCU_CHANNEL_BLOCK) /* values unpacked together: a call takes as long as ten or so of them */
 
+#if defined(__GNUC__)
+#define NOT_INLINED __attribute__((noinline))
+#else
+#define NOT_INLINED
+#endif
+
 static int is_packed(const qmcu_walk_t *walk)
 {
     return QMCU_PACKED && (walk->a_bits < 8 || walk->b_bits < 8 || walk->out_bits < 8);
 }
 
-/* A run of `values` values where a map is packed. */
-static void run_packed(const qmcu_walk_t *walk, const qmcu_binary_t *apply, const void *scaling, const int8_t *a,
-                       const int8_t *b, int32_t values, int8_t *out)
+static int with_scalar(const qmcu_walk_t *walk)
 {
-    const int with_scalar = walk->rows > 1 && walk->columns == 1;
-    const int a_is_one = with_scalar && walk->a_stride == 0, b_is_one = with_scalar && walk->b_stride == 0;
+    return walk->rows > 1 && walk->columns == 1;
+}
+
+/* A run of `values` values, unpacked block by block. Not part of run_packed, whose other way has blocks of its own: the
+ * stack would hold both. */
+NOT_INLINED static void run_blocks(const qmcu_walk_t *walk, const qmcu_binary_t *apply, const void *scaling,
+                                   const int8_t *a, const int8_t *b, int32_t values, int8_t *out)
+{
+    const int a_is_one = with_scalar(walk) && walk->a_stride == 0, b_is_one = with_scalar(walk) && walk->b_stride == 0;
     int8_t a_values[BLOCK], b_values[BLOCK], out_values[BLOCK];
-    if (apply->of_runs != NULL && !a_is_one && !b_is_one) {
-        apply->of_runs(walk, a, b, scaling, values, out);
-        return;
-    }
     for (int32_t first = 0; first < values; first += BLOCK) {
         const int32_t left = values - first, n = left < BLOCK ? left : BLOCK;
         const int8_t *x = qmcu_load_operand(a, walk->a_bits, a_is_one, first, n, a_values);
@@ -28,6 +35,18 @@ static void run_packed(const qmcu_walk_t *walk, const qmcu_binary_t *apply, cons
         int8_t *to = qmcu_room(out, walk->out_bits, first, out_values);
         apply->of_bytes(x, y, scaling, n, to);
         qmcu_store(to, n, out, walk->out_bits, first);
+    }
+}
+
+/* A run of `values` values where a map is packed. */
+static void run_packed(const qmcu_walk_t *walk, const qmcu_binary_t *apply, const void *scaling, const int8_t *a,
+                       const int8_t *b, int32_t values, int8_t *out)
+{
+    const int is_map_with_map = !with_scalar(walk) || (walk->a_stride != 0 && walk->b_stride != 0);
+    if (apply->of_runs != NULL && is_map_with_map) {
+        apply->of_runs(walk, a, b, scaling, values, out);
+    } else {
+        run_blocks(walk, apply, scaling, a, b, values, out);
     }
 }
 
@@ -77,10 +96,10 @@ void qmcu_binary_part(const qmcu_walk_t *walk, const qmcu_binary_t *apply, const
                            qmcu_is_dense(b.pixel_bytes, channels, walk->b_bits) &&
                            qmcu_is_dense(part->out.pixel_bytes, channels, walk->out_bits);
     const int32_t run = contiguous ? region.right - region.left : 1; /* pixels taken together */
-    const int with_scalar = walk->rows > 1 && walk->columns == 1;
+    const int is_scalar = with_scalar(walk);
     qmcu_walk_t piece = *walk; /* a run */
-    piece.rows = with_scalar ? channels : 1;
-    piece.columns = with_scalar ? 1 : run * channels;
+    piece.rows = is_scalar ? channels : 1;
+    piece.columns = is_scalar ? 1 : run * channels;
     for (int32_t y = region.top; y < region.bottom; ++y) {
         for (int32_t x = region.left; x < region.right; x += run) {
             const int8_t *from_a = qmcu_source_pixel(&a, y, x), *from_b = qmcu_source_pixel(&b, y, x);
