@@ -70,21 +70,23 @@ def cycles(work, weight_bits, input_bits, output_bits):
     return work.macs * (dearest + (2 if weight_bits != input_bits[0] else 0)) + 3 * output_bits
 
 
+def total(problem, bits):
+    """Cycles of all works."""
+    return sum(
+        cycles(w, 8 if w.weights is None else bits[w.weights], [bits[i] for i in w.inputs], bits[w.output])
+        for w in problem.works
+    )
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(problem=random_problems(most_maps=3))
 def test_the_optimum_within_cycles(problem):
-    def total(bits):
-        return sum(
-            cycles(w, 8 if w.weights is None else bits[w.weights], [bits[i] for i in w.inputs], bits[w.output])
-            for w in problem.works
-        )
-
-    every = sorted(total(bits) for bits in assignments(problem))
+    every = sorted(total(problem, bits) for bits in assignments(problem))
     limit = every[len(every) // 3]
     problem = dataclasses.replace(problem, cycles=cycles, budgets=Budgets(cycles=limit))
     bits = found_by(problem)
-    assert bits is not None and total(bits) <= limit
-    assert loss_of(problem, bits) == pytest.approx(optimum(problem, lambda each: total(each) <= limit), abs=1e-9)
+    assert bits is not None and total(problem, bits) <= limit
+    assert loss_of(problem, bits) == pytest.approx(optimum(problem, lambda each: total(problem, each) <= limit), abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -205,14 +207,8 @@ def test_budgets_that_nothing_meets(budgets):
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(problem=random_problems(most_maps=3))
 def test_the_fewest_cycles_are_named_where_no_widths_meet_them(problem):
-    def total(bits):
-        return sum(
-            cycles(w, 8 if w.weights is None else bits[w.weights], [bits[i] for i in w.inputs], bits[w.output])
-            for w in problem.works
-        )
-
     problem = dataclasses.replace(problem, budgets=dataclasses.replace(problem.budgets, bitops=None))  # one cost only
-    within = [total(bits) for bits in assignments(problem) if is_within(problem, bits)]
+    within = [total(problem, bits) for bits in assignments(problem) if is_within(problem, bits)]
     assume(within)
     least = min(within)
     budgets = dataclasses.replace(problem.budgets, cycles=least - 0.5)
