@@ -86,7 +86,8 @@ def test_the_optimum_within_cycles(problem):
     problem = dataclasses.replace(problem, cycles=cycles, budgets=Budgets(cycles=limit))
     bits = found_by(problem)
     assert bits is not None and total(problem, bits) <= limit
-    assert loss_of(problem, bits) == pytest.approx(optimum(problem, lambda each: total(problem, each) <= limit), abs=1e-9)
+    least = optimum(problem, lambda each: total(problem, each) <= limit)
+    assert loss_of(problem, bits) == pytest.approx(least, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
