@@ -91,7 +91,8 @@ def _unproven(problem: Problem, settings: Settings) -> Assignment:
     """What VDQS finds where the solver does not.
 
     Raises:
-        QmkitError: ``infeasible-budget``, with the smallest possible where a cost is what no widths meet.
+        QmkitError: ``infeasible-budget``; of a cost that no widths meet, with the least that the solver finds within
+            the other budgets, which is the least there is unless its time runs out.
     """
     try:
         return problem.assignment(vdqs(problem, settings).precision)
