@@ -56,8 +56,7 @@ def tune(model: Model, options: Options, settings: TuneSettings, progress: Progr
         _check_count(dataset)
     int8 = quantize_model(model, options, progress)
     result = _widths(model, int8, board, frame, options, progress)
-    more = options.limit if options.effort else accuracy.FEEDBACK_PICTURES
-    _, inputs = calibration_inputs(model, int8, options, more)
+    _, inputs = calibration_inputs(model, int8, options, options.limit)
     fitted = refined(model.graph, int8.calibration, result.precision, inputs, options, progress)
     start = fitted.applied()
     samples = samples_of(dataset, int8.preprocess, start, progress)

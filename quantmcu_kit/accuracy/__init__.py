@@ -3,7 +3,7 @@
 Importing this package does not need it: :func:`reconstruct` says what is missing.
 """
 
-from quantmcu_kit.accuracy.refine import FEEDBACK_PICTURES, Fitted, refine
+from quantmcu_kit.accuracy.refine import FEEDBACK_PICTURES, Fitted, refine, spread
 from quantmcu_kit.accuracy.settings import Settings, TuneSettings
 from quantmcu_kit.accuracy.start import check_torch, distil, reconstruct
 from quantmcu_kit.accuracy.tune import LEAST_SAMPLES, Samples, Tuning, tune
@@ -26,6 +26,7 @@ __all__ = [
     "reconstruct",
     "refine",
     "sha256_of",
+    "spread",
     "tune",
     "tuned_of",
     "write",

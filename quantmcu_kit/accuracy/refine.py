@@ -17,7 +17,8 @@ from quantmcu_kit.ir.plans import WHOLE, Calibration, PrecisionPlan
 from quantmcu_kit.quantize import Adjustments, Equalized, PatchClasses
 from quantmcu_kit.quantize.adjust import NONE
 
-FEEDBACK_PICTURES = 64  # a layer's moments settle with few
+FEEDBACK_PICTURES = 64  # that a build without training fits constants to; more take as much more time
+_MOST_VALUES = 1 << 28  # of the largest map of all pictures that layers are fitted to: 1 GB
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,27 +68,34 @@ def refine(
 
     Args:
         graph: float.
-        inputs: int8 [n, ...], calibration pictures as the integer graph takes them.
+        inputs: int8 [n, ...], calibration pictures as the integer graph takes them. A layer of small maps and many
+            inputs still gains by some hundred of them.
         effort: None: nothing is trained, and torch is not needed.
         classes: those that ``precision`` lists widths of.
 
     Raises:
         QmkitError: ``no-torch``.
     """
-    few = inputs[np.linspace(0, len(inputs) - 1, min(len(inputs), FEEDBACK_PICTURES)).astype(int)]
+    most = _MOST_VALUES // max(tensor.elements for tensor in graph.feature_maps())
+    some = spread(inputs, max(1, most))
     equalized, found = Equalized(graph, calibration), Adjustments()
     if settings.equalization:
         fast = dataclasses.replace(settings, rounding="nearest")
-        some = next(iter(quantize.quantized(graph, calibration, precision, fast, classes).values()))
-        real = some.tensors[graph.inputs[0].tensor].quant.dequantize(few)
+        first = next(iter(quantize.quantized(graph, calibration, precision, fast, classes).values()))
+        real = first.tensors[graph.inputs[0].tensor].quant.dequantize(spread(some, FEEDBACK_PICTURES))
         fixed = classes.fixed if classes else ()
         equalized = quantize.equalize(graph, calibration, precision, settings.range_method, real, fixed)
     if settings.feedback and settings.rounding == "second-order":
         found = quantize.feed_back(
-            graph, calibration, precision, settings, few, progress, equalized=equalized, classes=classes
+            graph, calibration, precision, settings, some, progress, equalized=equalized, classes=classes
         )
     fitted = Fitted(equalized, found, precision, settings, classes)
     return fitted if effort is None else _trained(graph, fitted, inputs, effort, progress)
+
+
+def spread(inputs: np.ndarray, most: int) -> np.ndarray:
+    """So many of the inputs, evenly spread, or all."""
+    return inputs[np.linspace(0, len(inputs) - 1, min(len(inputs), most)).astype(int)]
 
 
 def _trained(graph: Graph, fitted: Fitted, inputs: np.ndarray, effort: Settings, progress: Progress) -> Fitted:

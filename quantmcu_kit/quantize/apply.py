@@ -12,11 +12,11 @@ from quantmcu_kit.ir.check import check
 from quantmcu_kit.ir.graph import Graph, Node, Tensor
 from quantmcu_kit.ir.plans import WHOLE, Calibration, InputMoments, PrecisionPlan, TensorStats
 from quantmcu_kit.ir.types import DType, Quant
-from quantmcu_kit.ops.linear import LinearForm
 from quantmcu_kit.ops.spec import OpSpec
 from quantmcu_kit.ops.table import TABLE
 from quantmcu_kit.quantize.adjust import NONE, Adjustments, NodeAdjustment
 from quantmcu_kit.quantize.classes import Classes, Key, class_dtypes, class_quants
+from quantmcu_kit.quantize.descent import fit_rows
 from quantmcu_kit.quantize.ranges import quant_of_range
 from quantmcu_kit.quantize.rounding import round_rows
 from quantmcu_kit.quantize.weights import (
@@ -173,17 +173,12 @@ def quantize_constants(
         in_scale: the least that the input has in any class: with it, the bias needs most bits.
         moments: of the node's inputs; rounding is to nearest without them.
     """
-    least = least_scale(bias, in_scale)
-    scale = weight_scale(real, spec.weight_axis, least, grid)
-    if grid.dtype.is_packed:
-        scale = np.maximum(_clipped(real, scale, spec, moments, grid), least).astype(np.float32)
-    quant = Quant(scale, np.zeros(len(scale), np.int32), spec.weight_axis)
-    values = _rounded(real, quant, spec.linear, moments, settings, grid)
+    values, quant = _integers(spec, real, least_scale(bias, in_scale), grid, moments, settings)
     if settings.bias_correction and moments is not None:
         groups = len(moments.mean)
         error = spec.linear.rows(quant.dequantize(values).astype(float) - real, groups)
         bias = bias - np.einsum("grk,gk->gr", error, moments.mean).reshape(-1)
-    return NodeAdjustment(values, scale, bias)
+    return NodeAdjustment(values, quant.scale, bias)
 
 
 def weights_tensor(node: Node, found: NodeAdjustment, grid: Grid) -> Tensor:
@@ -212,21 +207,32 @@ def _clipped(real: np.ndarray, scale: np.ndarray, spec: OpSpec, moments: InputMo
     return least_error_scale(rows.astype(float), cover, importance, grid).reshape(-1)
 
 
-def _rounded(
+def _integers(
+    spec: OpSpec,
     real: np.ndarray,
-    quant: Quant,
-    linear: LinearForm,
+    least: np.ndarray,
+    grid: Grid,
     moments: InputMoments | None,
     settings: Settings,
-    grid: Grid,
-) -> np.ndarray:
-    """Weights of the grid, as int8."""
+) -> tuple[np.ndarray, Quant]:
+    """Weights of the grid, as int8, and their scales, which are not below ``least``."""
+    scale = weight_scale(real, spec.weight_axis, least, grid)
+    if grid.dtype.is_packed:
+        scale = np.maximum(_clipped(real, scale, spec, moments, grid), least).astype(np.float32)
+
+    def quant(scale: np.ndarray) -> Quant:
+        return Quant(scale, np.zeros(len(scale), np.int32), spec.weight_axis)
+
     if settings.rounding == "nearest" or moments is None or moments.covariance is None:
-        return round_to_nearest(real, quant, grid)
+        return round_to_nearest(real, quant(scale), grid), quant(scale)
     groups = len(moments.mean)
-    rows = linear.rows(real, groups)
-    integers = round_rows(rows, quant.scale.astype(float).reshape(groups, -1), moments, grid)
-    return linear.weights(integers, real.shape).astype(np.int8)
+    rows, scales = spec.linear.rows(real, groups), scale.astype(float).reshape(groups, -1)
+    if grid.dtype.is_packed:
+        integers, scales = fit_rows(rows, scales, least.reshape(scales.shape), moments, grid)
+        scale = np.maximum(scales.reshape(-1), least).astype(np.float32)
+    else:
+        integers = round_rows(rows, scales, moments, grid)
+    return spec.linear.weights(integers, real.shape).astype(np.int8), quant(scale)
 
 
 def _constants(graph: Graph, node: Node) -> list[Tensor | None]:

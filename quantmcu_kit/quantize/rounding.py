@@ -14,6 +14,7 @@ import numpy as np
 from quantmcu_kit.ir.plans import InputMoments
 from quantmcu_kit.quantize.weights import INT8, Grid
 
+BLOCK = 32  # columns that are rounded before those behind them are told
 _DAMPING = 0.01  # of the mean variance, so that directions never seen stay near plain rounding
 _LEAST_VARIANCE = 1e-200  # of inputs that are always zero; its inverse is still a float64
 
@@ -29,10 +30,15 @@ def round_rows(rows: np.ndarray, scale: np.ndarray, moments: InputMoments, grid:
     order, spread = _order_and_spread(moments)
     real = np.take_along_axis(rows.astype(np.float64), order[:, None, :], 2)
     rounded = np.empty_like(real)
-    for j in range(rows.shape[2]):
-        rounded[:, :, j] = np.clip(np.rint(real[:, :, j] / scale), grid.low, grid.high)
-        error = (real[:, :, j] - rounded[:, :, j] * scale) / spread[:, j, j, None]
-        real[:, :, j + 1 :] -= error[:, :, None] * spread[:, None, j, j + 1 :]
+    for at in range(0, rows.shape[2], BLOCK):  # what a block leaves to the rest is one product of matrices
+        own, errors = real[:, :, at : at + BLOCK], np.empty_like(real[:, :, at : at + BLOCK])
+        for j in range(own.shape[2]):
+            value = np.clip(np.rint(own[:, :, j] / scale), grid.low, grid.high)
+            shares = spread[:, at + j, at + j : at + own.shape[2]]
+            errors[:, :, j] = (own[:, :, j] - value * scale) / shares[:, :1]
+            rounded[:, :, at + j] = value
+            own[:, :, j + 1 :] -= errors[:, :, j, None] * shares[:, None, 1:]
+        real[:, :, at + BLOCK :] -= errors @ spread[:, at : at + BLOCK, at + BLOCK :]
     result = np.empty_like(rounded)
     np.put_along_axis(result, np.broadcast_to(order[:, None, :], rounded.shape), rounded, 2)
     return result
@@ -48,7 +54,7 @@ def _order_and_spread(moments: InputMoments) -> tuple[np.ndarray, np.ndarray]:
     """
     damping = _DAMPING
     while True:
-        covariance = _regular(moments, damping)
+        covariance = damped_covariance(moments, damping)
         order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1)
         ordered = np.take_along_axis(np.take_along_axis(covariance, order[:, :, None], 1), order[:, None, :], 2)
         try:
@@ -59,8 +65,8 @@ def _order_and_spread(moments: InputMoments) -> tuple[np.ndarray, np.ndarray]:
         return order, np.linalg.inv(backwards[:, ::-1, ::-1])
 
 
-def _regular(moments: InputMoments, damping: float) -> np.ndarray:
-    """The covariance, positive definite: shrunk towards its diagonal the more, the fewer samples it rests on."""
+def damped_covariance(moments: InputMoments, damping: float = _DAMPING) -> np.ndarray:
+    """[groups, k, k], positive definite: shrunk towards its diagonal the more, the fewer samples it rests on."""
     covariance = moments.covariance
     k = covariance.shape[1]
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)

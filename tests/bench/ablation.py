@@ -5,10 +5,10 @@ python -m tests.bench.ablation [--pictures N] [--seconds S] [--plans P,P,...] [n
 Plans: int8; w4a8, all weights at 4 bits; w4a8dw8, but for the first layer and depthwise ones; w4a4, those and all maps
 but the ends and the first three; mix2.2, widths found by KL at BitOPs of 8 bits / 2.2, without patches.
 Tools: nearest rounding of weights; second-order rounding (GPTQ) without and with bias correction; equalization;
-feedback (fitting to quantized inputs); reconstruction of blocks; distillation of the whole. Each row has those above it
-too, but "equalize" and "feedback" alone, which have second-order rounding only. Rows of training are left out without
-torch. Figures are of the exact integer reference; "lost" is against the float model on the same pictures, paired, with
-its 95 % interval.
+feedback (fitting to quantized inputs) on 64 pictures, and on all; reconstruction of blocks; distillation of the whole.
+Each row has those above it too, but "equalize" and "feedback" alone, which have second-order rounding only. Rows of
+training are left out without torch. Figures are of the exact integer reference; "lost" is against the float model on
+the same pictures, paired, with its 95 % interval.
 """
 
 from __future__ import annotations
@@ -63,8 +63,10 @@ def variants(network: Network, plan: PrecisionPlan, seconds: float) -> Iterator[
     def applied(**changes: object) -> Graph:
         return quantize.apply(graph, calibration, plan, quantize.Settings(**changes))
 
-    def refined(effort: accuracy.Settings | None = None, **changes: object) -> Graph:
-        return accuracy.refine(graph, calibration, plan, quantize.Settings(**changes), inputs, effort).applied()
+    few = accuracy.spread(inputs, accuracy.FEEDBACK_PICTURES)
+
+    def refined(given: np.ndarray = few, effort: accuracy.Settings | None = None, **changes: object) -> Graph:
+        return accuracy.refine(graph, calibration, plan, quantize.Settings(**changes), given, effort).applied()
 
     yield "nearest", applied(rounding="nearest", bias_correction=False)
     yield "second-order", applied(bias_correction=False)
@@ -75,10 +77,11 @@ def variants(network: Network, plan: PrecisionPlan, seconds: float) -> Iterator[
         yield "equalize + feedback", refined()
     else:
         yield "feedback", refined()
+    yield "+ more pictures", refined(inputs)
     if importlib.util.find_spec("torch") and seconds and (plan.feature_maps or plan.weights):
         for blocks, label in ((1.0, "+ reconstruction"), (accuracy.Settings.blocks_share, "+ distillation")):
             effort = accuracy.Settings(seconds=seconds, blocks_share=blocks, most_iterations=_MOST_ITERATIONS)
-            yield label, refined(effort)
+            yield label, refined(inputs, effort)
 
 
 def measure(name: str, arguments: argparse.Namespace, results: Results) -> None:

@@ -146,7 +146,8 @@ class Network:
     def refined(self, mix: precision.Mix, seconds: float = 0.0) -> precision.Mix:
         """The mix with its constants fitted to calibration pictures, as a build does, and trained if there is time."""
         effort = accuracy.Settings(seconds=seconds) if seconds else None
-        plan, inputs, classes = mix.result.precision, self.training_inputs, classes_of(mix)
+        inputs = accuracy.spread(self.training_inputs, Options.limit if seconds else accuracy.FEEDBACK_PICTURES)
+        plan, classes = mix.result.precision, classes_of(mix)
         fitted = accuracy.refine(self.graph, self.calibration, plan, self.settings, inputs, effort, classes=classes)
         if classes is None:
             return dataclasses.replace(mix, graph=fitted.applied())

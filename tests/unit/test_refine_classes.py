@@ -36,7 +36,7 @@ class TestFeedback:
         assert 0.2 < case.interpreter(plain).classes({"x": case.inputs}).mean() < 0.8
         check_branches(fitted, case.classes.schedule)
         for name in ("sum", "logits"):
-            assert case.error(fitted, name) < 0.9 * case.error(plain, name), name
+            assert case.error(fitted, name) < 0.93 * case.error(plain, name), name
 
     def test_classes_share_weights_and_have_biases_of_their_own(self):
         """bias = rint(real bias / (input scale · weight scale)), each class with its own input scale."""
@@ -72,7 +72,7 @@ class TestFeedback:
 
     def test_layers_before_the_stage_know_nothing_of_classes(self):
         """The stem runs before the patches; its constants are those of the network with 8 bits in the stage."""
-        case = ClassCase(start=1)
+        case = ClassCase(start=1, count=32)
         found = case.feed_back()
         maps = {key: bits for key, bits in case.plan.feature_maps.items() if key[0] == WHOLE}
         plan = dataclasses.replace(case.plan, feature_maps=maps)
@@ -281,7 +281,7 @@ class TestEffort:
 
     @pytest.mark.parametrize("rule", [CHECKERS, BRIGHT], ids=["static", "dynamic"])
     def test_layers_behind_are_trained_and_no_others(self, rule):
-        case = ClassCase(rule, behind=2, count=160)
+        case = ClassCase(rule, behind=4, count=160)
         before, after = case.refined(), case.refined(self.EFFORT)
         graphs = [each.branches().graphs[MIXED] for each in (before, after)]
         constants = [name for name, tensor in graphs[0].tensors.items() if tensor.data is not None]
