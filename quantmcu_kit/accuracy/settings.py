@@ -54,7 +54,7 @@ class TuneSettings:
     epochs: float | None = None
     batch: int = 32
     rate: float = 0.0005
-    scale_rate: float = 0.002
+    scale_rate: float = 0.001
     features: float = 3.0
     seed: int = 0
     stage: str = "tune"

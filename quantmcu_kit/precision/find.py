@@ -224,7 +224,7 @@ class _Finder:
             stats = class_stats(classes.owners, maps, self._sensitivity.batches)
         self._sensitivity.set_classes(classes.owners if classes else None, stats)
         problem = self._with_losses(self._problem(classes, limits), stats, classes.name if classes else "off")
-        problem = dataclasses.replace(problem, evaluate=lambda bits: float(self._measured(problem, bits).mean()))
+        problem = dataclasses.replace(problem, evaluate=lambda bits: self._measured(problem, bits))
         strategy = search.Settings(
             self._trade_off(limits),
             scores_weights=len(self._settings.weight_widths) > 1,

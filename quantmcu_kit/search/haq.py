@@ -128,8 +128,9 @@ class Episodes:
 
     def _reward(self, bits: Assignment) -> float:
         if bits not in self._rewards:
-            loss = self._problem.evaluate(bits) if self._problem.evaluate else self._problem.predicted(bits)
-            self._rewards[bits] = reward_of(loss)
+            problem = self._problem
+            loss = problem.evaluate(bits).mean() if problem.evaluate else problem.predicted(bits)
+            self._rewards[bits] = reward_of(float(loss))
         return self._rewards[bits]
 
 

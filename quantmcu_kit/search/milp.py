@@ -6,7 +6,11 @@ are: the optima of the losses and of their roots, which weigh many small losses 
 undecided choices: those on which these solutions, and the optima of larger and smaller budgets, do not agree. Each is
 measured anew, all others being as in the best so far, and the program is solved again for changes among them, for any
 number at first and then for fewer and fewer. Where that lowers the measured loss by less than was predicted, it is done
-again from there. What is found never measures worse than what VDQS finds.
+again from there.
+
+What few pictures tell of all choices together is noisy: rounding errors of a deep network add up to chance. The best of
+many measurements is the luckiest, and worse on other pictures than the predicted optimum. So a measurement counts where
+it differs from what is predicted, or from the best so far, by more than its standard error, picture by picture, allows.
 
 The exact arena is no linear function of widths. Where a solution breaks it, maps that are in memory together are looked
 for that break it even with all others at their narrowest; one of them has to go down, and the program is solved again.
@@ -23,6 +27,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -41,7 +46,9 @@ _POWERS = (0.75, 0.5)  # of losses
 _SCALES = (0.7, 0.85, 1.15, 1.4)  # of budgets that undecided choices are looked for in
 _ROUNDS = 3  # of measuring undecided choices anew, at most
 _AS_PREDICTED = 0.9  # of the improvement that is predicted: there is no more to be learned
+_CHANCE = 2.0  # standard errors: what differs by less, does so by chance
 _SCALE = 1000.0  # of the objective: the solver's absolute tolerance is 1e-6
+_Loss = TypeVar("_Loss", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ class _Search:
         self._peak_loss = max((loss for c in problem.choices for loss in c.losses), default=0.0) or 1.0
         pairs = ((index, bits) for index, choice in enumerate(problem.choices) for bits in choice.widths[1:])
         self._peak_saved = max((saved_alone(problem, *pair) for pair in pairs), default=0.0) or 1.0
-        self._known: dict[Assignment, float] = {}
+        self._known: dict[Assignment, np.ndarray] = {}
 
     def objective(self, losses: Terms, program: Program | None = None) -> Terms:
         """λ·Ω + (1 − λ)·cost by column of a program, without what does not depend on widths."""
@@ -134,8 +141,8 @@ class _Search:
             terms[at] = terms.get(at, 0.0) + (1 - weight) * factor / self._peak_saved
         return terms
 
-    def value(self, bits: Assignment, loss: float) -> float:
-        """The objective of widths that lose ``loss``."""
+    def value(self, bits: Assignment, loss: _Loss) -> _Loss:
+        """The objective of widths that lose ``loss``, a number or one per picture."""
         weight, problem = self._settings.trade_off, self._problem
         cost = problem.total(problem.cost, bits) - self._fixed_cost if weight < 1 else 0.0
         fixed = sum(c.losses[0] for c in problem.choices if c.is_fixed)
@@ -193,15 +200,23 @@ class _Search:
                 return self.program.narrower(sorted(parts), bits)
         return self.program.narrower(sorted(maps), bits)
 
-    def _measure(self, bits: Assignment) -> float:
-        """The objective with the measured loss."""
-        return self.value(bits, self._loss(bits))
-
-    def _loss(self, bits: Assignment) -> float:
-        """The measured loss."""
+    def _losses(self, bits: Assignment) -> np.ndarray:
+        """The measured loss of each picture."""
         if bits not in self._known:
             self._known[bits] = self._problem.evaluate(bits)
         return self._known[bits]
+
+    def _is_better(self, bits: Assignment, than: Assignment) -> bool:
+        """Whether widths measure better by more than chance."""
+        less = self.value(than, self._losses(than)) - self.value(bits, self._losses(bits))
+        return less.mean() > _chance(less)
+
+    def _change(self, best: Assignment, index: int, bits: int) -> float:
+        """What a width of one choice loses more than that in ``best``: as predicted, unless measured otherwise."""
+        choice = self._problem.choices[index]
+        predicted = choice.loss(bits) - choice.loss(best[index])
+        more = self._losses((*best[:index], bits, *best[index + 1 :])) - self._losses(best)
+        return predicted if abs(more.mean() - predicted) <= _chance(more) else float(more.mean())
 
     def measured(self, first: Assignment) -> Assignment:
         """The best that is found by measuring, from the predicted optimum on."""
@@ -211,7 +226,9 @@ class _Search:
             shape = {at: self._peak_loss * (max(0.0, loss) / self._peak_loss) ** power for at, loss in losses.items()}
             found = self.optimum(self.objective(shape))
             candidates |= {found.bits: None} if found else {}
-        best = min(candidates, key=self._measure)
+        best = first
+        for bits in candidates:
+            best = bits if self._is_better(bits, best) else best
         seen = [*candidates, *self._of_other_budgets()]
         for turn in range(_ROUNDS):
             step = self._better(best, seen, turn)
@@ -245,8 +262,7 @@ class _Search:
         column = self.program.column
         losses = {at: 0.0 for (i, bits), at in column.items() if bits == best[i]}
         for done, (index, bits) in enumerate(tried, 1):
-            changed = (*best[:index], bits, *best[index + 1 :])
-            losses[column[index, bits]] = self._loss(changed) - self._loss(best)
+            losses[column[index, bits]] = self._change(best, index, bits)
             self._settings.progress(f"milp, round {turn + 1}", done, len(tried))
         others = Row({at: 1.0 for at in column.values() if at not in losses}, 0.0, 0.0)
         changes = len({index for index, _ in tried})
@@ -254,12 +270,17 @@ class _Search:
             found = self.solve(self.objective(losses), others, self.program.near(best, changes))
             if found is None or found.bits == best:
                 return None
-            if self._measure(found.bits) < self._measure(best):
+            if self._is_better(found.bits, best):
                 predicted = sum(losses[at] for (i, bits), at in column.items() if bits == found.bits[i])
-                is_as_predicted = self._loss(found.bits) - self._loss(best) <= _AS_PREDICTED * predicted
-                return _Step(found.bits, is_as_predicted)
+                more = float((self._losses(found.bits) - self._losses(best)).mean())
+                return _Step(found.bits, more <= _AS_PREDICTED * predicted)
             changes //= 2
         return None
+
+
+def _chance(differences: np.ndarray) -> float:
+    """How far from zero the mean of paired differences may be by chance."""
+    return float(_CHANCE * differences.std() / math.sqrt(len(differences)))
 
 
 def _program(problem: Problem) -> Program:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+import numpy as np
+
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.plans import WHOLE, PrecisionPlan
 from quantmcu_kit.numerics.packing import packed_bytes
@@ -227,8 +229,8 @@ class Problem:
         by_cycles: cost saved is counted in cycles, not in BitOPs.
         arena: the exact arena in bytes of a precision plan, None where the neighbours are all that is known.
         fixed_flash_bytes: flash beside the weights: constants per channel, code.
-        evaluate: measured loss of an assignment, all choices together, in the unit of a measured Ω; takes as long as
-            measuring a few of them alone. None where nothing can be measured.
+        evaluate: measured losses [pictures] of an assignment, all choices together, in the unit of a measured Ω; takes
+            as long as measuring a few of them alone. None where nothing can be measured.
     """
 
     choices: tuple[Choice, ...]
@@ -239,7 +241,7 @@ class Problem:
     by_cycles: bool = False
     arena: Callable[[PrecisionPlan], int] | None = None
     fixed_flash_bytes: int = 0
-    evaluate: Callable[[Assignment], float] | None = None
+    evaluate: Callable[[Assignment], np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         if self.cycles is None and (self.by_cycles or self.budgets.cycles is not None):

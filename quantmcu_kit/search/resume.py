@@ -14,8 +14,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from quantmcu_kit.search.problem import Assignment, Problem, bitops
 from quantmcu_kit.user_cache import prune
+
+_FORMAT = 2  # of a line: an assignment, and the loss of each picture
 
 
 def remembering(problem: Problem, folder: Path | None) -> Problem:
@@ -30,6 +34,7 @@ def digest(problem: Problem) -> str:
     both = (problem.widest, problem.narrowest)
     budgets = problem.budgets
     parts = [
+        _FORMAT,
         [(c.kind.value, c.branch_class, c.tensors, c.elements, c.widths, c.losses) for c in problem.choices],
         [dataclasses.astuple(work) for work in problem.works],
         [[together.bytes(bits) for together in problem.neighbours] for bits in both],
@@ -42,13 +47,13 @@ def digest(problem: Problem) -> str:
 class _Remembered:
     """A measure with a file. Where it cannot be written, nothing is kept."""
 
-    def __init__(self, evaluate: Callable[[Assignment], float], path: Path) -> None:
+    def __init__(self, evaluate: Callable[[Assignment], np.ndarray], path: Path) -> None:
         self._evaluate, self._path = evaluate, path
         self._known = _read(path)
 
-    def __call__(self, bits: Assignment) -> float:
+    def __call__(self, bits: Assignment) -> np.ndarray:
         if bits not in self._known:
-            self._known[bits] = float(self._evaluate(bits))
+            self._known[bits] = self._evaluate(bits)
             with suppress(OSError):
                 self._write(bits)
         return self._known[bits]
@@ -58,14 +63,14 @@ class _Remembered:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             prune(self._path.parent)
         with self._path.open("a", encoding="ascii") as file:
-            file.write(f"{json.dumps([bits, self._known[bits]])}\n")
+            file.write(f"{json.dumps([bits, self._known[bits].tolist()])}\n")
 
 
-def _read(path: Path) -> dict[Assignment, float]:
-    known: dict[Assignment, float] = {}
+def _read(path: Path) -> dict[Assignment, np.ndarray]:
+    known: dict[Assignment, np.ndarray] = {}
     with suppress(OSError, UnicodeDecodeError):
         for line in path.read_text("ascii").splitlines():
             with suppress(ValueError, TypeError, OverflowError, RecursionError):
-                bits, loss = json.loads(line)
-                known[tuple(bits)] = float(loss)
+                bits, losses = json.loads(line)
+                known[tuple(bits)] = np.array(losses, float).reshape(-1)
     return known

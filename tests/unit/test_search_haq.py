@@ -136,7 +136,7 @@ def test_an_agent_finds_widths_within_the_budget():
 def test_patience_ends_it():
     needs_extra()
     told = []
-    haq(small(lambda bits: 1.0), Settings(1.0, progress=lambda *each: told.append(each)), Training(60, 5, 2))
+    haq(small(lambda bits: np.ones(1)), Settings(1.0, progress=lambda *each: told.append(each)), Training(60, 5, 2))
     assert told[-1][1] < 12
 
 
@@ -148,7 +148,7 @@ def test_an_interrupted_search_goes_on_to_the_same_result(tmp_path):
         calls.append(bits)
         if len(calls) > most:
             raise KeyboardInterrupt
-        return sum((8 - width) * (1 + index % 3) for index, width in enumerate(bits)) / 50
+        return np.array([sum((8 - width) * (1 + index % 3) for index, width in enumerate(bits)) / 50])
 
     whole = haq(small(measure), NO_STATE, SHORT)
     needed = len(calls)
@@ -167,7 +167,7 @@ def test_an_interrupted_search_goes_on_to_the_same_result(tmp_path):
 
 
 def test_each_problem_has_a_file_of_its_own(tmp_path):
-    first, second = small(lambda bits: 1.0), small(lambda bits: 2.0)
+    first, second = small(lambda bits: np.ones(1)), small(lambda bits: np.full(1, 2.0))
     tighter = dataclasses.replace(second, budgets=Budgets(bitops=second.budgets.bitops - 1))
     assert digest(first) == digest(second) != digest(tighter)
     assert remembering(first, tmp_path).evaluate(first.widest) == 1.0
@@ -178,7 +178,7 @@ def test_each_problem_has_a_file_of_its_own(tmp_path):
 
 def test_a_folder_that_cannot_be_written_only_forgets(tmp_path):
     (tmp_path / "file").write_text("")
-    problem = remembering(small(lambda bits: 3.0), tmp_path / "file" / "below")
+    problem = remembering(small(lambda bits: np.full(1, 3.0)), tmp_path / "file" / "below")
     assert problem.evaluate(problem.widest) == problem.evaluate(problem.widest) == 3.0
 
 
