@@ -24,12 +24,12 @@ class Settings:
     """
 
     seconds: float = 300.0
-    blocks_share: float = 0.4
+    blocks_share: float = 0.25
     most_iterations: int = 400
     batch: int = 32
     held_out: int = 8
-    rate: float = 0.003
-    scale_rate: float = 0.002
+    rate: float = 0.001
+    scale_rate: float = 0.001
     seed: int = 0
     stage: str = "reconstruct"
     cache: Path | None = None

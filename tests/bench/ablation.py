@@ -7,8 +7,8 @@ but the ends and the first three; mix2.2, widths found by KL at BitOPs of 8 bits
 Tools: nearest rounding of weights; second-order rounding (GPTQ) without and with bias correction; equalization;
 feedback (fitting to quantized inputs) on 64 pictures, and on all; reconstruction of blocks; distillation of the whole.
 Each row has those above it too, but "equalize" and "feedback" alone, which have second-order rounding only. Rows of
-training are left out without torch. Figures are of the exact integer reference; "lost" is against the float model on
-the same pictures, paired, with its 95 % interval.
+training are left out without torch. Figures are of the exact integer reference; "KL" is its divergence from the float
+model in nats, "lost" against that model on the same pictures, paired, with its 95 % interval.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.bench.results import Results
 
 NETWORKS = ("mobilenet_v2_05_160_float", "mcunet_320kb_float", "mobilenet_v2_10_224_float")
 PLANS = ("int8", "w4a8", "w4a8dw8", "w4a4", "mix2.2")
-COLUMNS = [("network", 26), ("plan", 8), ("tools", 22), ("top-1", 6), ("lost", 22), ("seconds", 7)]
+COLUMNS = [("network", 26), ("plan", 8), ("tools", 22), ("KL", 6), ("top-1", 6), ("lost", 22), ("seconds", 7)]
 _RATIO = 2.2
 _EARLY_MAPS = 3  # that carry most of the damage at 4 bits
 _MOST_ITERATIONS = 400
@@ -94,7 +94,8 @@ def measure(name: str, arguments: argparse.Namespace, results: Results) -> None:
             seconds = time.perf_counter() - started
             hits: np.ndarray = network.hits_of(graph)
             lost = str(paired_loss(network.float_hits, hits))
-            row = {"top-1": f"{share(hits).value:.2f}", "lost": lost, "seconds": f"{seconds:.0f}"}
+            kl = f"{network.divergence_of(graph):.4f}"
+            row = {"KL": kl, "top-1": f"{share(hits).value:.2f}", "lost": lost, "seconds": f"{seconds:.0f}"}
             results.add(network="", plan=plan_name, tools=tools, **row)
             started = time.perf_counter()
 

@@ -108,16 +108,24 @@ class Network:
 
     def divergence(self, mix: precision.Mix) -> float:
         """KL(float, mix) in nats, the mean of all pictures that are measured."""
-        yardstick = Yardstick.of(self.graph)
-        (logits,) = yardstick.tensors
-        ends_at = {name: _ending_at(graph, logits) for name, graph in _graphs(mix).items()}
         if mix.branches is None:
-            (graph,) = ends_at.values()
-            found = self._scores(Interpreter(graph, integer=True), graph)
-        else:
-            branches = dataclasses.replace(mix.branches, graphs=ends_at)
-            graph = branches.common
-            found = self._scores(BranchInterpreter(graph, mix.schedule, branches), graph)
+            return self.divergence_of(mix.graph)
+        ends_at = {name: _ending_at(graph, self._logits) for name, graph in mix.branches.graphs.items()}
+        branches = dataclasses.replace(mix.branches, graphs=ends_at)
+        return self._divergence(BranchInterpreter(branches.common, mix.schedule, branches), branches.common)
+
+    def divergence_of(self, graph: Graph) -> float:
+        """Likewise of an integer graph."""
+        graph = _ending_at(graph, self._logits)
+        return self._divergence(Interpreter(graph, integer=True), graph)
+
+    @property
+    def _logits(self) -> str:
+        (name,) = Yardstick.of(self.graph).tensors
+        return name
+
+    def _divergence(self, interpreter: Interpreter | BranchInterpreter, graph: Graph) -> float:
+        yardstick, logits, found = Yardstick.of(self.graph), self._logits, self._scores(interpreter, graph)
         has_softmax = logits != self.graph.outputs[0].tensor
         real = np.log(np.maximum(self._float_scores, _LEAST)) if has_softmax else self._float_scores
         reference, moved = (yardstick.read(graph, {logits: each}) for each in (real, found))
@@ -170,10 +178,6 @@ class Network:
         rows = scores.reshape(len(scores), -1)
         background = rows.shape[1] == 1001
         return rows.argmax(axis=1) - int(background) == self._labels
-
-
-def _graphs(mix: precision.Mix) -> dict[str, Graph]:
-    return {"": mix.graph} if mix.branches is None else dict(mix.branches.graphs)
 
 
 def _ending_at(graph: Graph, name: str) -> Graph:

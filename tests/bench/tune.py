@@ -2,10 +2,11 @@
 
 python -m tests.bench.tune [--pictures N] [--minutes M] [--plan P] [name ...]
 
-Plans are those of the ablation; mix2.2 is found by KL at BitOPs of 8 bits / 2.2, without patches. "lost" is against the
-float model on the same pictures, paired, with its 95 % interval; "held out" the KL divergence on those pictures that
-judge in training. Figures are of the exact integer reference. A picture's class may hang on single levels of narrow
-maps: two networks of one quality differ by a point or two on some hundred pictures.
+Plans are those of the ablation; mix2.2 is found by KL at BitOPs of 8 bits / 2.2, without patches. "KL" is the
+divergence from the float model in nats, "lost" against it on the same pictures, paired, with its 95 % interval; "held
+out" the divergence on those pictures that judge in training. Figures are of the exact integer reference. A picture's
+class may hang on single levels of narrow maps: two networks of one quality differ by a point or two on some hundred
+pictures.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tests.bench.models import entries, picture_set
 from tests.bench.results import Results
 
 NETWORKS = ("mobilenet_v2_05_160_float", "mcunet_320kb_float", "mobilenet_v2_10_224_float")
-COLUMNS = [("network", 26), ("form", 10), ("top-1", 6), ("lost", 22), ("held out", 8), ("seconds", 7)]
+COLUMNS = [("network", 26), ("form", 10), ("KL", 6), ("top-1", 6), ("lost", 22), ("held out", 8), ("seconds", 7)]
 
 
 def measure(name: str, arguments: argparse.Namespace, results: Results) -> None:
@@ -34,7 +35,8 @@ def measure(name: str, arguments: argparse.Namespace, results: Results) -> None:
     def add(form: str, graph: Graph, **more: str) -> None:
         hits = network.hits_of(graph)
         lost = str(paired_loss(network.float_hits, hits))
-        results.add(network="", form=form, **{"top-1": f"{share(hits).value:.2f}", "lost": lost, **more})
+        kl = f"{network.divergence_of(graph):.4f}"
+        results.add(network="", form=form, **{"KL": kl, "top-1": f"{share(hits).value:.2f}", "lost": lost, **more})
 
     add("8 bits", network.base)
     plan, inputs = plan_of(arguments.plan, network), network.training_inputs
