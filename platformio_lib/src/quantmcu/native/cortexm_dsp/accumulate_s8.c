@@ -6,8 +6,7 @@
 #include "assembly.h"
 
 /* r0: values, r1: how many, r2: the sums. */
-__attribute__((naked)) void qmcu_accumulate_s8__dsp(QMCU_UNUSED const int8_t *x, QMCU_UNUSED int32_t count,
-                                                    QMCU_UNUSED int32_t *sum)
+__attribute__((naked)) void qmcu_accumulate_s8__dsp(const int8_t *x, int32_t count, int32_t *sum)
 {
     __asm__ volatile(
         "push {r4-r8, lr}\n"

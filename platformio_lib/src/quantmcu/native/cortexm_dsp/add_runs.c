@@ -33,8 +33,8 @@ typedef void loop_t(const int8_t *exact, const int8_t *other, int8_t *out, const
     "strh r11, [r2], #2\n"
 
 #define LOOP(name, load_exact, exact, load_other, other, saturate, store) \
-    __attribute__((naked)) static void name(QMCU_UNUSED const int8_t *from, QMCU_UNUSED const int8_t *with, \
-                                            QMCU_UNUSED int8_t *out, QMCU_UNUSED const add_sums_t *sums) \
+    __attribute__((naked)) static void name(const int8_t *from, const int8_t *with, int8_t *out, \
+                                            const add_sums_t *sums) \
     { \
         __asm__ volatile(ADD_LOOP(load_exact("r11", "r0"), load_other("r12", "r1"), SUMS(exact, other, saturate), \
                                   store)); \

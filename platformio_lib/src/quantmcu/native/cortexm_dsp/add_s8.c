@@ -8,8 +8,8 @@
 
 #define SUM(bit) ADD_SUM(ADD_BYTE("r11", bit), ADD_BYTE("r12", bit), "ssat lr, #8, lr", bit)
 
-__attribute__((naked)) static void add_words(QMCU_UNUSED const int8_t *exact, QMCU_UNUSED const int8_t *other,
-                                             QMCU_UNUSED int8_t *out, QMCU_UNUSED const add_sums_t *sums)
+__attribute__((naked)) static void add_words(const int8_t *exact, const int8_t *other, int8_t *out,
+                                             const add_sums_t *sums)
 {
     __asm__ volatile(ADD_LOOP("ldr r11, [r0], #4\n", "ldr r12, [r1], #4\n", SUM("0") SUM("8") SUM("16") SUM("24"),
                               "str r11, [r2], #4\n"));

@@ -35,8 +35,7 @@
     "lsrs r1, r1, #1\n bcc 2f\n" body "2: cbz r1, 3f\n 1:\n" body body "subs r1, r1, #1\n bne 1b\n" PAIR_END
 
 #define PAIR_FUNCTION(name, body)                                                                                      \
-    static __attribute__((naked)) void name(QMCU_UNUSED const qmcu_row_pair_t *rows, QMCU_UNUSED int32_t step,         \
-                                            QMCU_UNUSED uint32_t *out)                                                 \
+    static __attribute__((naked)) void name(const qmcu_row_pair_t *rows, int32_t step, uint32_t *out)                  \
     {                                                                                                                  \
         __asm volatile(PAIR_BEGIN body);                                                                               \
     }
@@ -88,8 +87,8 @@ void qmcu_pair_rows__dsp(const qmcu_row_pair_t *rows, int32_t step, uint32_t *ou
 #define SCALE_3(a, b, c) "mul " a ", " a ", r12\n mul " b ", " b ", r12\n mul " c ", " c ", r12\n"
 #define BOTH(to, low, high) "pkhbt " to ", " low ", " high ", lsl #16\n"
 
-__attribute__((naked)) void qmcu_planes_lanes_3__dsp(QMCU_UNUSED const int8_t *taps, QMCU_UNUSED const int32_t *lane,
-                                                     QMCU_UNUSED int32_t channels, QMCU_UNUSED uint32_t *out)
+__attribute__((naked)) void qmcu_planes_lanes_3__dsp(const int8_t *taps, const int32_t *lane, int32_t channels,
+                                                     uint32_t *out)
 {
     /* r4 to r6: the first row, r7 to r9: the second, r10, r11, lr: the third */
     __asm volatile("push {r4-r11, lr}\n 1:\n ldm r1!, {r4-r6, r12}\n stm r3!, {r4-r6, r12}\n add r7, r3, #20\n"
@@ -224,7 +223,7 @@ __attribute__((naked)) void qmcu_planes_lanes_3__dsp(QMCU_UNUSED const int8_t *t
 typedef void rows_t(const qmcu_planes_rows_t *rows);
 
 #define ROWS_FUNCTION(name, body)                                                                                      \
-    static __attribute__((naked)) void name(QMCU_UNUSED const qmcu_planes_rows_t *rows)                                \
+    static __attribute__((naked)) void name(const qmcu_planes_rows_t *rows)                                            \
     {                                                                                                                  \
         __asm volatile(body ROWS_END);                                                                                 \
     }

@@ -20,8 +20,7 @@
     "lsr r8, r5, #" #at "\n lsr r9, r6, #" #at "\n bfi r8, r9, #10, #8\n lsr r9, r7, #" #at                            \
     "\n bfi r8, r9, #20, #8\n and r9, r12, r8\n and r8, r12, r8, lsr #4\n" STORE("r9", channel) STORE("r8", channel + 1)
 
-static __attribute__((naked)) void words_4(QMCU_UNUSED const qmcu_poly_pixels_t *pixels, QMCU_UNUSED int32_t count,
-                                           QMCU_UNUSED uint32_t *out)
+static __attribute__((naked)) void words_4(const qmcu_poly_pixels_t *pixels, int32_t count, uint32_t *out)
 {
     __asm volatile("push {r4-r11, lr}\n mov r10, r1\n mov lr, r2\n ldr r3, [r0, #16]\n ldm r0, {r0, r1, r2}\n"
                    "sub r1, r1, r0\n sub r2, r2, r0\n movw r12, #0x3c0f\n movt r12, #0x00f0\n 1:\n"
@@ -37,8 +36,7 @@ static __attribute__((naked)) void words_4(QMCU_UNUSED const qmcu_poly_pixels_t 
     "and r9, r12, " word "\n and r10, r12, " word ", lsr #2\n and r11, r12, " word ", lsr #4\n and " word ", r12, "    \
     word ", lsr #6\n" STORE("r9", channel) STORE("r10", channel + 1) STORE("r11", channel + 2) STORE(word, channel + 3)
 
-static __attribute__((naked)) void words_2(QMCU_UNUSED const qmcu_poly_pixels_t *pixels, QMCU_UNUSED int32_t count,
-                                           QMCU_UNUSED uint32_t *out)
+static __attribute__((naked)) void words_2(const qmcu_poly_pixels_t *pixels, int32_t count, uint32_t *out)
 {
     __asm volatile("push {r1, r4-r11, lr}\n mov lr, r2\n ldr r4, [r0, #16]\n ldm r0, {r0-r3}\n"
                    "sub r1, r1, r0\n sub r2, r2, r0\n sub r3, r3, r0\n mov r12, #0x03030303\n 1:\n"
@@ -137,8 +135,7 @@ void qmcu_poly_words__dsp(const qmcu_poly_pixels_t *pixels, int32_t count, uint3
 typedef void row_t(const uint32_t *plane, const qmcu_poly_row_t *row, int8_t *staged);
 
 #define ROW_FUNCTION(name, bits)                                                                                       \
-    static __attribute__((naked)) void name(QMCU_UNUSED const uint32_t *plane, QMCU_UNUSED const qmcu_poly_row_t *row, \
-                                            QMCU_UNUSED int8_t *staged)                                                \
+    static __attribute__((naked)) void name(const uint32_t *plane, const qmcu_poly_row_t *row, int8_t *staged)         \
     {                                                                                                                  \
         __asm volatile(ROW(bits));                                                                                     \
     }

@@ -35,9 +35,8 @@
     "strd r1, r2, [r0]\n"         \
     "pop {r4-r11, pc}\n"
 
-__attribute__((naked)) void qmcu_dot_nibbles__dsp(QMCU_UNUSED const int8_t *x, QMCU_UNUSED const int8_t *a,
-                                                  QMCU_UNUSED const int8_t *b, QMCU_UNUSED int32_t words,
-                                                  QMCU_UNUSED int32_t *sum)
+__attribute__((naked)) void qmcu_dot_nibbles__dsp(const int8_t *x, const int8_t *a, const int8_t *b, int32_t words,
+                                                  int32_t *sum)
 {
     __asm__ volatile(
         BEGIN
@@ -70,9 +69,8 @@ __attribute__((naked)) void qmcu_dot_nibbles__dsp(QMCU_UNUSED const int8_t *x, Q
     "and lr, r6, r12, lsr #" fourth "\n"   \
     PRODUCTS("lr", "")
 
-__attribute__((naked)) void qmcu_dot_nibbles_u2__dsp(QMCU_UNUSED const int8_t *x, QMCU_UNUSED const int8_t *a,
-                                                     QMCU_UNUSED const int8_t *b, QMCU_UNUSED int32_t words,
-                                                     QMCU_UNUSED int32_t *sum)
+__attribute__((naked)) void qmcu_dot_nibbles_u2__dsp(const int8_t *x, const int8_t *a, const int8_t *b, int32_t words,
+                                                     int32_t *sum)
 {
     __asm__ volatile(
         BEGIN

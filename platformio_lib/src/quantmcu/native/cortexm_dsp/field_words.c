@@ -3,7 +3,7 @@
 
 #if QMCU_HAVE_DSP
 
-#include "slots.h"
+#include "assembly.h"
 
 /* Four words of what is in r4, `a`, `b` and `c` bits up in turn; r3 is the mask. r12 sums lanes: below 2^16 for 1092
  * units. */

@@ -5,7 +5,7 @@
 
 #if QMCU_HAVE_DSP
 
-#include "slots.h"
+#include "assembly.h"
 
 /* The fields of one channel, in a, of two or three pixels, become sums or are added to them. r2 points to these. */
 #define FIELDS_2(a) "ubfx r8, " #a ", #0, #14\nubfx r9, " #a ", #14, #14\n"

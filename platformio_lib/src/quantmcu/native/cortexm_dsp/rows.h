@@ -6,7 +6,7 @@
 #ifndef QMCU_NATIVE_CORTEXM_DSP_ROWS_H
 #define QMCU_NATIVE_CORTEXM_DSP_ROWS_H
 
-#include "slots.h"
+#include "assembly.h"
 
 /* Fills the slots but for the entry. r1: the weights; r6: the words of a column; r7: groups of eight; sets no flags. */
 #define QMCU_ROWS_BEGIN \

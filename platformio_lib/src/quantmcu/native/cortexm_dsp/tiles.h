@@ -6,7 +6,7 @@
 #ifndef QMCU_NATIVE_CORTEXM_DSP_TILES_H
 #define QMCU_NATIVE_CORTEXM_DSP_TILES_H
 
-#include "slots.h"
+#include "assembly.h"
 
 /* x = bias2 + 2 * sum, see core/requant_lane.h; r2 to r5 are the lane, and r2 becomes free. */
 #define QMCU_REQUANT(a, sign) \

@@ -9,7 +9,7 @@
 
 #if QMCU_HAVE_DSP
 
-#include "slots.h"
+#include "assembly.h"
 
 #define LOAD \
     "ldr.w r4, [r1], #4\n" \

@@ -3,7 +3,7 @@
 
 #if QMCU_HAVE_DSP
 
-#include "slots.h"
+#include "assembly.h"
 #include "widen.h"
 
 __attribute__((naked)) void qmcu_widen_nines__dsp(const int8_t *a, const int8_t *b, int32_t pitch, uint32_t *columns,

@@ -6,7 +6,7 @@
 
 #if QMCU_HAVE_DSP
 
-#include "slots.h"
+#include "assembly.h"
 #include "widen.h"
 
 #define FOUR(add_first, add_second) \

@@ -5,7 +5,7 @@
 
 #if QMCU_HAVE_DSP
 
-#include "slots.h"
+#include "assembly.h"
 
 /* r12 is the sum, r3 a one in each lane. */
 #define ADD(a, b) "smlad r12, " #a ", r3, r12\nsmlad r12, " #b ", r3, r12\n"
