@@ -10,26 +10,7 @@
 #if QMCU_HAVE_DSP
 
 #include "assembly.h"
-
-#define LOAD \
-    "ldr.w r4, [r1], #4\n" \
-    "ldr.w r2, [r0], #4\n" \
-    "ldr.w r5, [r1], #4\n" \
-    "ldr.w r3, [r0], #4\n"
-
-/* 56 bytes: what the entry is computed with. */
-#define STEP \
-    LOAD \
-    "smlad r8, r4, r2, r8\n" \
-    "smlad r9, r4, r3, r9\n" \
-    "sxtb16 r4, r4\n" \
-    "smlad r6, r4, r2, r6\n" \
-    "smlad r7, r4, r3, r7\n" \
-    "smlad r12, r5, r2, r12\n" \
-    "smlad lr, r5, r3, lr\n" \
-    "sxtb16 r5, r5\n" \
-    "smlad r10, r5, r2, r10\n" \
-    "smlad r11, r5, r3, r11\n"
+#include "tile_step.h"
 
 /* The sums of channel c are r(6 + 2c) of the first pixel and r(7 + 2c) of the second, lr the last one. No load's base is
  * what the load before it has updated: those do not pipeline. */
@@ -129,7 +110,7 @@ __attribute__((naked)) void qmcu_tiles_line__dsp(const uint32_t *columns, const 
         "1:\n"
         BEGIN
         ".p2align 2\n"
-        ".rept 13\n" STEP ".endr\n"
+        ".rept 13\n" QMCU_TILE_STEP ".endr\n"
         "2:\n"
         FINISH
         "bne.w 1b\n"
@@ -152,7 +133,7 @@ __attribute__((naked)) void qmcu_tiles_line__dsp(const uint32_t *columns, const 
         BEGIN
         ".p2align 2\n"
         "4:\n"
-        ".rept 12\n" STEP ".endr\n"
+        ".rept 12\n" QMCU_TILE_STEP ".endr\n"
         "5:\n"
         QMCU_GET(r2, 2)
         "cmp r1, r2\n"

@@ -8,31 +8,12 @@
 
 #if QMCU_HAVE_DSP
 
+#include "tile_step.h"
 #include "tiles.h"
-
-#define LOAD \
-    "ldr.w r4, [r1], #4\n" \
-    "ldr.w r2, [r0], #4\n" \
-    "ldr.w r5, [r1], #4\n" \
-    "ldr.w r3, [r0], #4\n"
-
-/* 56 bytes: what the entry is computed with. */
-#define STEP \
-    LOAD \
-    "smlad r8, r4, r2, r8\n" \
-    "smlad r9, r4, r3, r9\n" \
-    "sxtb16 r4, r4\n" \
-    "smlad r6, r4, r2, r6\n" \
-    "smlad r7, r4, r3, r7\n" \
-    "smlad r12, r5, r2, r12\n" \
-    "smlad lr, r5, r3, lr\n" \
-    "sxtb16 r5, r5\n" \
-    "smlad r10, r5, r2, r10\n" \
-    "smlad r11, r5, r3, r11\n"
 
 #define BEGIN \
     QMCU_GET(r0, 0) \
-    LOAD \
+    QMCU_TILE_LOAD \
     "smuad r8, r4, r2\n" \
     "smuad r9, r4, r3\n" \
     "sxtb16 r4, r4\n" \
@@ -85,7 +66,7 @@ __attribute__((naked)) void qmcu_tiles_s8__dsp(const uint32_t *columns, const qm
         BEGIN
         ".p2align 2\n"
         "1:\n"
-        ".rept 11\n" STEP ".endr\n"
+        ".rept 11\n" QMCU_TILE_STEP ".endr\n"
         "2:\n"
         QMCU_GET(r2, 2)
         "cmp r0, r2\n"
