@@ -37,9 +37,11 @@ def test_a_budget_is_met(name):
     assert mix.attempts[0].divergence > 0
 
 
-def test_integer_programming_diverges_no_more_than_any_other():
-    found = {name: find(name, bitops=BUDGET).attempts[0].divergence for name in ("vdqs", "uniform", "milp")}
-    assert min(found.values()) == found["milp"]
+def test_integer_programming_loses_no_more_than_any_other():
+    """By the sum of what each width loses alone; of all together, no more than these few pictures can tell."""
+    found = {name: find(name, bitops=BUDGET).attempts[0] for name in ("vdqs", "uniform", "milp")}
+    assert min(each.predicted for each in found.values()) == found["milp"].predicted
+    assert found["milp"].divergence < 1.05 * min(each.divergence for each in found.values())
 
 
 def test_without_a_budget_nothing_is_saved_unless_asked_for():
