@@ -229,7 +229,7 @@ def _integers(
     rows, scales = spec.linear.rows(real, groups), scale.astype(float).reshape(groups, -1)
     if grid.dtype.is_packed:
         integers, scales = fit_rows(rows, scales, least.reshape(scales.shape), moments, grid)
-        scale = np.maximum(scales.reshape(-1), least).astype(np.float32)
+        scale = scales.reshape(-1).astype(np.float32)
     else:
         integers = round_rows(rows, scales, moments, grid)
     return spec.linear.weights(integers, real.shape).astype(np.int8), quant(scale)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import nnls
 
-from quantmcu_kit import passes, search
+from quantmcu_kit import accuracy, passes, search
 from quantmcu_kit.emit.latency import estimate_latency
 from quantmcu_kit.errors import QmkitError
 from quantmcu_kit.ir.graph import Graph
@@ -111,7 +111,7 @@ class Bench:
                 frame_of(network.graph, BOARD, options),
                 lambda *_: None,
                 sensitivity=network.sensitivity,
-                refined_on=network.training_inputs,
+                refined_on=accuracy.spread(network.training_inputs, accuracy.FEEDBACK_PICTURES),
             )
         except QmkitError as error:
             self._results.add(network="", what=f"and widths, /{target}", lost=error.code)

@@ -154,7 +154,7 @@ class Network:
     def refined(self, mix: precision.Mix, seconds: float = 0.0) -> precision.Mix:
         """The mix with its constants fitted to calibration pictures, as a build does, and trained if there is time."""
         effort = accuracy.Settings(seconds=seconds) if seconds else None
-        inputs = accuracy.spread(self.training_inputs, Options.limit if seconds else accuracy.FEEDBACK_PICTURES)
+        inputs = self.training_inputs if seconds else accuracy.spread(self.training_inputs, accuracy.FEEDBACK_PICTURES)
         plan, classes = mix.result.precision, classes_of(mix)
         fitted = accuracy.refine(self.graph, self.calibration, plan, self.settings, inputs, effort, classes=classes)
         if classes is None:

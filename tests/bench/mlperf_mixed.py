@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quantmcu_kit import calibrate, emit, passes, quantize
+from quantmcu_kit import accuracy, calibrate, emit, passes, quantize
 from quantmcu_kit.boards.catalog import find
 from quantmcu_kit.calibrate import FloatReference
 from quantmcu_kit.errors import QmkitError
@@ -80,7 +80,8 @@ class Bench:
             effort=self._arguments.effort,
         )
         graph, what = self._model.graph, f"in {share:g} of it"
-        few = self._samples[np.linspace(0, len(self._samples) - 1, min(PICTURES, len(self._samples))).astype(int)]
+        few = accuracy.spread(self._samples, PICTURES)
+        fitted_on = len(self._samples) if options.effort else accuracy.FEEDBACK_PICTURES
         try:
             found, layout = find_mix(
                 graph,
@@ -90,7 +91,7 @@ class Bench:
                 self._board,
                 frame_of(graph, self._board, options),
                 lambda *_: None,
-                refined_on=self._samples,
+                refined_on=accuracy.spread(self._samples, fitted_on),
             )
         except QmkitError as error:
             self._results.add(network="", what=f"{what}: {error.code}")

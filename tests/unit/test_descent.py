@@ -29,15 +29,16 @@ def errors(rows: np.ndarray, integers: np.ndarray, scale: np.ndarray, of: InputM
     return np.einsum("grk,gkl,grl->gr", away, of.covariance, away)
 
 
-def started(rows: np.ndarray, grid: Grid) -> np.ndarray:
-    return np.abs(rows).max(axis=2) / grid.high
+def started(shape: tuple[int, int, int], grid: Grid, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random rows [groups, outputs, k], and the scales that clip nothing of them."""
+    rows = np.random.default_rng(seed).normal(size=shape)
+    return rows, np.abs(rows).max(axis=2) / grid.high
 
 
 @pytest.mark.parametrize("dtype", BITS)
 def test_is_never_worse_than_second_order_rounding_at_the_scale_given(dtype):
     grid, of = Grid(dtype), moments(24, 2, 0)
-    rows = np.random.default_rng(1).normal(size=(2, 30, 24))
-    scale = started(rows, grid)
+    rows, scale = started((2, 30, 24), grid, 1)
     integers, found = descent.fit_rows(rows, scale, scale / 100, of, grid)
     assert integers.min() >= grid.low and integers.max() <= grid.high
     plain = errors(rows, round_rows(rows, scale, of, grid), scale, of)
@@ -49,8 +50,7 @@ def test_is_never_worse_than_second_order_rounding_at_the_scale_given(dtype):
 def test_is_near_the_best_there_is():
     """Every row of four 2-bit integers there is, each at its own best scale, in closed form."""
     grid, of = Grid(DType.I2), moments(4, 1, 2)
-    rows = np.random.default_rng(3).normal(size=(1, 40, 4))
-    scale = started(rows, grid)
+    rows, scale = started((1, 40, 4), grid, 3)
     integers, found = descent.fit_rows(rows, scale, scale / 100, of, grid)
     every = np.array(list(itertools.product(range(grid.low, grid.high + 1), repeat=4)), float)
     every, covariance = every[every.any(axis=1)], of.covariance[0]
@@ -66,8 +66,7 @@ def test_is_near_the_best_there_is():
 @pytest.mark.parametrize("dtype", BITS)
 def test_no_single_integer_is_better_changed(dtype):
     grid, of = Grid(dtype), moments(10, 1, 4)
-    rows = np.random.default_rng(5).normal(size=(1, 12, 10))
-    scale = started(rows, grid)
+    rows, scale = started((1, 12, 10), grid, 5)
     integers, found = descent.fit_rows(rows, scale, scale / 100, of, grid)
     reached = errors(rows, integers, found, of)
     for column, step in itertools.product(range(10), (-1, 1)):
@@ -79,9 +78,8 @@ def test_no_single_integer_is_better_changed(dtype):
 def test_scales_keep_their_least():
     """A bias may need a scale far above what the weights want; a row of zeros has any."""
     grid, of = Grid(DType.I4), moments(6, 1, 6)
-    rows = np.random.default_rng(7).normal(size=(1, 3, 6))
-    rows[0, 2] = 0.0
-    scale = np.maximum(started(rows, grid), 1e-6)
+    rows, scale = started((1, 3, 6), grid, 7)
+    rows[0, 2], scale[0, 2] = 0.0, 1e-6
     least = np.array([[10.0 * scale[0, 0], 0.0, 1e-6]])
     integers, found = descent.fit_rows(rows, scale, least, of, grid)
     assert (found >= least).all() and np.isfinite(found).all()
@@ -91,8 +89,7 @@ def test_scales_keep_their_least():
 def test_beyond_the_bound_of_work_rounding_is_all_there_is(monkeypatch):
     monkeypatch.setattr(descent, "_MOST_WORK", 5 * 8 * 8 - 1)
     grid, of = Grid(DType.I4), moments(8, 1, 8)
-    rows = np.random.default_rng(9).normal(size=(1, 5, 8))
-    scale = started(rows, grid)
+    rows, scale = started((1, 5, 8), grid, 9)
     integers, found = descent.fit_rows(rows, scale, scale / 100, of, grid)
     np.testing.assert_array_equal(integers, round_rows(rows, scale, of, grid))
     np.testing.assert_array_equal(found, scale)

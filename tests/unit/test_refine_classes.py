@@ -30,13 +30,13 @@ class TestFeedback:
     @pytest.mark.parametrize("mode", [HaloMode.RECOMPUTE, HaloMode.REUSE_ROWS], ids=lambda mode: mode.value)
     @pytest.mark.parametrize("rule", [CHECKERS, BRIGHT], ids=["static", "dynamic"])
     def test_unseen_pictures_come_nearer_to_the_float_network(self, rule, mode):
-        case = ClassCase(rule, mode=mode, mixed=2)
+        case = ClassCase(rule, mode=mode, mixed=2, count=128)
         plain = case.classes.branches(case.plain)
         fitted = case.classes.branches(case.quantized(case.feed_back()))
         assert 0.2 < case.interpreter(plain).classes({"x": case.inputs}).mean() < 0.8
         check_branches(fitted, case.classes.schedule)
         for name in ("sum", "logits"):
-            assert case.error(fitted, name) < 0.93 * case.error(plain, name), name
+            assert case.error(fitted, name) < 0.9 * case.error(plain, name), name
 
     def test_classes_share_weights_and_have_biases_of_their_own(self):
         """bias = rint(real bias / (input scale · weight scale)), each class with its own input scale."""
